@@ -1,0 +1,5 @@
+/** The Linux KVM backend. */
+@NullMarked
+package io.github.jkvm.kvm;
+
+import org.jspecify.annotations.NullMarked;
