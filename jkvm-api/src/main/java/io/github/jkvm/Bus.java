@@ -1,0 +1,81 @@
+package io.github.jkvm;
+
+/**
+ * What a {@link Device} can ask of the machine it is attached to. {@link VmBus} is the implementation over a {@link Vm}.
+ *
+ * <p>Claims are made in {@link Device#attach}; what is claimed lasts as long as the machine unless it says otherwise.
+ */
+public interface Bus {
+
+    /**
+     * Returns the guest's memory, for devices that read and write it (DMA).
+     *
+     * @return the memory
+     */
+    GuestMemory memory();
+
+    /**
+     * Claims a range of I/O ports.
+     *
+     * @param first the first port, 0 to 0xffff
+     * @param count how many, 1 or more
+     * @param handler what answers there
+     * @param owner name of the device, for messages
+     * @return closing it gives the range back
+     * @throws IllegalArgumentException if the range is not inside 0 to 0xffff or overlaps one that is claimed
+     */
+    Claim claimPorts(int first, int count, IoHandler handler, String owner);
+
+    /**
+     * Claims a range of guest-physical addresses for device registers.
+     *
+     * @param base the first address
+     * @param size size in bytes, 1 or more
+     * @param handler what answers there
+     * @param owner name of the device, for messages
+     * @return closing it gives the range back
+     * @throws IllegalArgumentException if the range passes the end of the address space or overlaps one that is claimed or memory
+     */
+    Claim claimMmio(GuestAddress base, long size, IoHandler handler, String owner);
+
+    /** A range that is claimed. */
+    interface Claim extends AutoCloseable {
+        /** Gives the range back. Closing twice does nothing. */
+        @Override
+        void close();
+    }
+
+    /**
+     * Returns a level-triggered interrupt input.
+     *
+     * @param gsi its number
+     * @return the line
+     * @throws IllegalArgumentException if there is no such input
+     */
+    InterruptLine interruptLine(int gsi);
+
+    /**
+     * Returns an edge-triggered or message-signalled interrupt.
+     *
+     * @param gsi its number, given a meaning by the machine's interrupt routes
+     * @return the interrupt, to be closed by the device
+     * @throws HypervisorException if the host refuses
+     */
+    Interrupt interrupt(int gsi);
+
+    /**
+     * Places a doorbell.
+     *
+     * @param match which writes ring it
+     * @return the doorbell, to be closed by the device
+     * @throws HypervisorException if the host refuses, for instance because there is one already
+     */
+    Doorbell doorbell(Doorbell.Match match);
+
+    /**
+     * Returns the thread on which the machine's devices do their work.
+     *
+     * @return the loop, owned by the machine
+     */
+    EventLoop eventLoop();
+}

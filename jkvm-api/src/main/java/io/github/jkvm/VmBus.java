@@ -1,0 +1,179 @@
+package io.github.jkvm;
+
+import java.util.Arrays;
+import java.util.concurrent.atomic.LongAdder;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Connects the exits of a VM's vCPUs to devices: hand it to {@link VCpu#run(ExitHandler)}.
+ *
+ * <p>Finds the device by binary search over sorted ranges and allocates nothing for an access. Where nothing answers, or an access
+ * runs over the end of a range, reads give all ones and writes vanish, as on a PC; {@link #unclaimedAccesses()} counts them. Devices may be
+ * added and removed while the guest runs. Safe for use by many threads.
+ */
+public final class VmBus implements Bus, ExitHandler {
+    private static final int PORTS = 0x1_0000;
+
+    private final Vm vm;
+    private final EventLoop eventLoop;
+    private final LongAdder unclaimed = new LongAdder();
+    private volatile Range[] ports = {};
+    private volatile Range[] mmio = {};
+
+    /** A claimed range; the arrays of them are sorted and replaced as a whole. */
+    private record Range(long first, long last, IoHandler handler, String owner) {
+        boolean overlaps(long otherFirst, long otherLast) {
+            return Long.compareUnsigned(first, otherLast) <= 0 && Long.compareUnsigned(otherFirst, last) <= 0;
+        }
+    }
+
+    /**
+     * Creates a bus with nothing on it.
+     *
+     * @param vm the VM
+     * @param eventLoop where its devices do their work; stays the caller's to close
+     */
+    public VmBus(Vm vm, EventLoop eventLoop) {
+        this.vm = vm;
+        this.eventLoop = eventLoop;
+    }
+
+    @Override
+    public GuestMemory memory() {
+        return vm.memory();
+    }
+
+    @Override
+    public InterruptLine interruptLine(int gsi) {
+        return vm.interruptLine(gsi);
+    }
+
+    @Override
+    public Interrupt interrupt(int gsi) {
+        return vm.interrupt(gsi);
+    }
+
+    @Override
+    public Doorbell doorbell(Doorbell.Match match) {
+        return vm.doorbell(match);
+    }
+
+    @Override
+    public EventLoop eventLoop() {
+        return eventLoop;
+    }
+
+    @Override
+    public synchronized Claim claimPorts(int first, int count, IoHandler handler, String owner) {
+        if (first < 0 || count < 1 || count > PORTS - first) {
+            throw new IllegalArgumentException(owner + " claims " + count + " ports from 0x"
+                    + Integer.toHexString(first) + "; ports are 0 to 0xffff and the count must be 1 or more");
+        }
+        Range range = new Range(first, first + count - 1L, handler, owner);
+        ports = with(ports, range);
+        return () -> {
+            synchronized (VmBus.this) {
+                ports = without(ports, range);
+            }
+        };
+    }
+
+    @Override
+    public synchronized Claim claimMmio(GuestAddress base, long size, IoHandler handler, String owner) {
+        long last = base.value() + size - 1;
+        if (size < 1 || Long.compareUnsigned(last, base.value()) < 0) {
+            throw new IllegalArgumentException(owner + " claims " + size + " bytes at " + base
+                    + "; the size must be 1 or more and the range must end below 2^64");
+        }
+        vm.memory().checkFree(base, size);
+        Range range = new Range(base.value(), last, handler, owner);
+        mmio = with(mmio, range);
+        return () -> {
+            synchronized (VmBus.this) {
+                mmio = without(mmio, range);
+            }
+        };
+    }
+
+    /**
+     * Returns how many accesses found no device.
+     *
+     * @return the count since the bus was made
+     */
+    public long unclaimedAccesses() {
+        return unclaimed.sum();
+    }
+
+    @Override
+    public long portIn(int port, int size) {
+        Range range = find(ports, port, size);
+        return range == null ? openBus() : range.handler.read(port - range.first, size);
+    }
+
+    @Override
+    public void portOut(int port, int size, long value) {
+        Range range = find(ports, port, size);
+        if (range == null) {
+            unclaimed.increment();
+        } else {
+            range.handler.write(port - range.first, size, value);
+        }
+    }
+
+    @Override
+    public long mmioRead(long address, int size) {
+        Range range = find(mmio, address, size);
+        return range == null ? openBus() : range.handler.read(address - range.first, size);
+    }
+
+    @Override
+    public void mmioWrite(long address, int size, long value) {
+        Range range = find(mmio, address, size);
+        if (range == null) {
+            unclaimed.increment();
+        } else {
+            range.handler.write(address - range.first, size, value);
+        }
+    }
+
+    private long openBus() {
+        unclaimed.increment();
+        return IoHandler.OPEN_BUS;
+    }
+
+    private static @Nullable Range find(Range[] ranges, long address, int size) {
+        int low = 0;
+        int high = ranges.length - 1;
+        while (low <= high) {
+            int middle = (low + high) >>> 1;
+            Range range = ranges[middle];
+            if (Long.compareUnsigned(address, range.first) < 0) {
+                high = middle - 1;
+            } else if (Long.compareUnsigned(address, range.last) > 0) {
+                low = middle + 1;
+            } else {
+                return Long.compareUnsigned(size - 1, range.last - address) <= 0 ? range : null;
+            }
+        }
+        return null;
+    }
+
+    private static Range[] with(Range[] ranges, Range added) {
+        for (Range range : ranges) {
+            if (range.overlaps(added.first, added.last)) {
+                throw new IllegalArgumentException(added.owner + " claims 0x" + Long.toHexString(added.first) + "..0x"
+                        + Long.toHexString(added.last) + ", but " + range.owner + " has 0x"
+                        + Long.toHexString(range.first)
+                        + "..0x" + Long.toHexString(range.last));
+            }
+        }
+        Range[] next = Arrays.copyOf(ranges, ranges.length + 1);
+        next[ranges.length] = added;
+        Arrays.sort(next, (a, b) -> Long.compareUnsigned(a.first, b.first));
+        return next;
+    }
+
+    private static Range[] without(Range[] ranges, Range removed) {
+        return Arrays.stream(ranges).filter(range -> range != removed).toArray(Range[]::new);
+    }
+}
