@@ -55,7 +55,7 @@ public final class Bytes {
         }
         long value = 0;
         for (int i = data.length - 1; i >= 0; i--) {
-            value = value << Byte.SIZE | data[i] & 0xFF;
+            value = (value << Byte.SIZE) | (data[i] & 0xFF);
         }
         return value;
     }

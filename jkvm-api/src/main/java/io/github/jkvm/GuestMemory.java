@@ -531,7 +531,7 @@ public final class GuestMemory {
     private void writeAcross(long address, long value, int length) {
         byte[] bytes = new byte[length];
         for (int i = 0; i < length; i++) {
-            bytes[i] = (byte) (value >>> i * Byte.SIZE);
+            bytes[i] = (byte) (value >>> (i * Byte.SIZE));
         }
         write(address, MemorySegment.ofArray(bytes));
     }

@@ -160,7 +160,7 @@ public sealed interface MemoryBacking {
         if (pageSize != HOST_PAGES && (pageSize < 0 || Long.bitCount(pageSize) != 1)) {
             throw new IllegalArgumentException("page size " + pageSize + " is not a power of two");
         }
-        if (size <= 0 || pageSize != HOST_PAGES && size % pageSize != 0) {
+        if (size <= 0 || (pageSize != HOST_PAGES && size % pageSize != 0)) {
             throw new IllegalArgumentException("memory size " + size + " must be above 0"
                     + (pageSize == HOST_PAGES ? "" : " and a multiple of the page size " + pageSize));
         }

@@ -20,10 +20,22 @@ public final class VmBus implements Bus, ExitHandler {
     private volatile Range[] ports = {};
     private volatile Range[] mmio = {};
 
-    /** A claimed range; the arrays of them are sorted and replaced as a whole. */
-    private record Range(long first, long last, IoHandler handler, String owner) {
-        boolean overlaps(long otherFirst, long otherLast) {
-            return Long.compareUnsigned(first, otherLast) <= 0 && Long.compareUnsigned(otherFirst, last) <= 0;
+    /** A claimed range, told apart by identity; the arrays of them are sorted and replaced as a whole. */
+    private static final class Range {
+        final long first;
+        final long last;
+        final IoHandler handler;
+        final String owner;
+
+        Range(long first, long last, IoHandler handler, String owner) {
+            this.first = first;
+            this.last = last;
+            this.handler = handler;
+            this.owner = owner;
+        }
+
+        boolean overlaps(Range other) {
+            return Long.compareUnsigned(first, other.last) <= 0 && Long.compareUnsigned(other.first, last) <= 0;
         }
     }
 
@@ -160,7 +172,7 @@ public final class VmBus implements Bus, ExitHandler {
 
     private static Range[] with(Range[] ranges, Range added) {
         for (Range range : ranges) {
-            if (range.overlaps(added.first, added.last)) {
+            if (range.overlaps(added)) {
                 throw new IllegalArgumentException(added.owner + " claims 0x" + Long.toHexString(added.first) + "..0x"
                         + Long.toHexString(added.last) + ", but " + range.owner + " has 0x"
                         + Long.toHexString(range.first)

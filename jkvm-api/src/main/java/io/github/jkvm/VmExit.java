@@ -109,6 +109,7 @@ public sealed interface VmExit {
      * @param suberror which of KVM's internal errors: 1 emulation, 2 simultaneous exceptions, 3 delivery of an event, 4 unexpected exit
      * @param data what KVM adds
      */
+    @SuppressWarnings("AvoidCommonTypeNames") // the name of the field: KVM_EXIT_INTERNAL_ERROR
     record InternalError(int suberror, List<Long> data) implements VmExit {
         /** Copies the data. */
         public InternalError {

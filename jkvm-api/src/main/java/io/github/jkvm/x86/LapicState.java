@@ -46,7 +46,7 @@ public record LapicState(Bytes data) {
         check(offset);
         int value = 0;
         for (int i = Integer.BYTES - 1; i >= 0; i--) {
-            value = value << Byte.SIZE | data.at(offset + i) & 0xFF;
+            value = (value << Byte.SIZE) | (data.at(offset + i) & 0xFF);
         }
         return value;
     }
@@ -63,7 +63,7 @@ public record LapicState(Bytes data) {
         check(offset);
         byte[] bytes = data.toArray();
         for (int i = 0; i < Integer.BYTES; i++) {
-            bytes[offset + i] = (byte) (value >>> i * Byte.SIZE);
+            bytes[offset + i] = (byte) (value >>> (i * Byte.SIZE));
         }
         return new LapicState(Bytes.copyOf(bytes));
     }
