@@ -22,6 +22,7 @@ package io.github.jkvm.x86;
  * @param rip instruction pointer
  * @param rflags flags; bit 1 is always set on a real processor
  */
+@SuppressWarnings("EnumOrdinal") // the order of Name is that of struct kvm_regs
 public record Registers(
         long rax,
         long rbx,
