@@ -76,6 +76,11 @@ public record MsrFilter(Unlisted unlisted, List<Range> ranges) {
             }
         }
 
+        /**
+         * Returns which registers the guest may access, as a copy of its own.
+         *
+         * @return the bits; bit 0 is the first register
+         */
         @Override
         public BitSet allowed() {
             return (BitSet) allowed.clone();
