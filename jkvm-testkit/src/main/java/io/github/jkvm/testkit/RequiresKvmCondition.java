@@ -1,0 +1,58 @@
+package io.github.jkvm.testkit;
+
+import io.github.jkvm.Capability;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.extension.ConditionEvaluationResult;
+import org.junit.jupiter.api.extension.ExecutionCondition;
+import org.junit.jupiter.api.extension.ExtensionConfigurationException;
+import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.platform.commons.support.AnnotationSupport;
+
+/** Decides on {@link RequiresKvm}; JUnit makes it. */
+public final class RequiresKvmCondition implements ExecutionCondition {
+
+    /** Creates the condition. */
+    public RequiresKvmCondition() {}
+
+    @Override
+    public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
+        return AnnotationSupport.findAnnotation(context.getElement(), RequiresKvm.class)
+                .map(required -> decide(missing(required, HostProbe.result())))
+                .orElse(ConditionEvaluationResult.enabled("needs no hypervisor"));
+    }
+
+    static List<String> missing(RequiresKvm required, HostProbe.Result host) {
+        if (!host.availability().available()) {
+            return List.of(host.availability().reason());
+        }
+        List<String> missing = new ArrayList<>();
+        for (Capability capability : required.value()) {
+            if (!host.capabilities().contains(capability)) {
+                missing.add("the hypervisor lacks " + capability);
+            }
+        }
+        for (HostFeature feature : required.features()) {
+            String whyNot = host.missingFeatures().get(feature);
+            if (whyNot != null) {
+                missing.add("the host lacks " + feature + ": " + whyNot);
+            }
+        }
+        if (host.maxVCpus() < required.vcpus()) {
+            missing.add("a VM can have " + host.maxVCpus() + " vCPUs, the test needs " + required.vcpus());
+        }
+        return missing;
+    }
+
+    private static ConditionEvaluationResult decide(List<String> missing) {
+        if (missing.isEmpty()) {
+            return ConditionEvaluationResult.enabled("the host has what the test needs");
+        }
+        String reason = String.join("; ", missing);
+        if ("fail".equals(System.getProperty(RequiresKvm.SKIPS_PROPERTY))) {
+            throw new ExtensionConfigurationException("this host can't run the test, and -D"
+                    + RequiresKvm.SKIPS_PROPERTY + "=fail forbids skipping: " + reason);
+        }
+        return ConditionEvaluationResult.disabled(reason);
+    }
+}
