@@ -2,4 +2,6 @@
 module io.github.jkvm.kvm {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
+
+    exports io.github.jkvm.kvm;
 }
