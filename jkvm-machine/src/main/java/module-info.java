@@ -2,4 +2,6 @@
 module io.github.jkvm.machine {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
+
+    exports io.github.jkvm.machine.boot;
 }
