@@ -48,7 +48,14 @@ public final class X86CpuStructs {
     /** {@code struct kvm_svm_nested_state_hdr}. */
     public static final Struct KVM_SVM_NESTED_STATE_HDR = Struct.of("kvm_svm_nested_state_hdr", u64("vmcb_pa"));
 
-    /** {@code struct kvm_nested_state}: the header of 128 bytes; the data that follow are the processor's own format. */
+    /** {@code struct kvm_vmx_nested_state_data}. */
+    public static final Struct KVM_VMX_NESTED_STATE_DATA =
+            Struct.of("kvm_vmx_nested_state_data", u8("vmcs12", 0x1000), u8("shadow_vmcs12", 0x1000));
+
+    /** {@code struct kvm_svm_nested_state_data}. */
+    public static final Struct KVM_SVM_NESTED_STATE_DATA = Struct.of("kvm_svm_nested_state_data", u8("vmcb12", 0x1000));
+
+    /** {@code struct kvm_nested_state}: a header of 128 bytes; the data after it are counted in {@code size}. */
     public static final Struct KVM_NESTED_STATE = Struct.of(
             "kvm_nested_state",
             u16("flags"),
@@ -59,7 +66,7 @@ public final class X86CpuStructs {
                     struct("vmx", KVM_VMX_NESTED_STATE_HDR),
                     struct("svm", KVM_SVM_NESTED_STATE_HDR),
                     u8("pad", 120)),
-            u8("data", 0));
+            union("data", struct("vmx", 0, KVM_VMX_NESTED_STATE_DATA), struct("svm", 0, KVM_SVM_NESTED_STATE_DATA)));
 
     private X86CpuStructs() {}
 }
