@@ -4,4 +4,5 @@ module io.github.jkvm.machine {
     requires transitive io.github.jkvm;
 
     exports io.github.jkvm.machine.boot;
+    exports io.github.jkvm.machine.device;
 }
