@@ -1,7 +1,16 @@
-/** The Linux KVM backend of jkvm. */
+/**
+ * The Linux KVM backend of jkvm, found through {@link java.util.ServiceLoader}.
+ *
+ * <p>The JVM must allow it native access: {@code --enable-native-access=io.github.jkvm.kvm}, or {@code ALL-UNNAMED} on the class path.
+ *
+ * @provides io.github.jkvm.spi.HypervisorProvider
+ */
 module io.github.jkvm.kvm {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
 
     exports io.github.jkvm.kvm;
+
+    provides io.github.jkvm.spi.HypervisorProvider with
+            io.github.jkvm.kvm.KvmProvider;
 }

@@ -59,6 +59,9 @@ public final class Libc {
             link("timerfd_settime", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS));
     private static final MethodHandle SIGACTION =
             link("sigaction", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, ADDRESS));
+    private static final MethodHandle SIGPROCMASK =
+            link("sigprocmask", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, ADDRESS));
+    private static final MethodHandle GETPAGESIZE = link("getpagesize", FunctionDescriptor.of(JAVA_INT));
     private static final MethodHandle SYSCALL =
             link("syscall", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG), 1);
 
@@ -280,6 +283,26 @@ public final class Libc {
         MemorySegment captured = NativeAccess.captured();
         try {
             return result((int) SIGACTION.invokeExact(captured, signal, action, old), captured);
+        } catch (Throwable t) {
+            throw NativeAccess.rethrow(t);
+        }
+    }
+
+    /** {@code sigprocmask(2)}, which on Linux acts on the calling thread; {@code old} may be {@link MemorySegment#NULL}. */
+    public static int sigprocmask(int how, MemorySegment set, MemorySegment old) {
+        MemorySegment captured = NativeAccess.captured();
+        try {
+            return result((int) SIGPROCMASK.invokeExact(captured, how, set, old), captured);
+        } catch (Throwable t) {
+            throw NativeAccess.rethrow(t);
+        }
+    }
+
+    /** {@code getpagesize(2)}: bytes of an ordinary page, which can't fail. */
+    public static int getpagesize() {
+        MemorySegment captured = NativeAccess.captured();
+        try {
+            return (int) GETPAGESIZE.invokeExact(captured);
         } catch (Throwable t) {
             throw NativeAccess.rethrow(t);
         }

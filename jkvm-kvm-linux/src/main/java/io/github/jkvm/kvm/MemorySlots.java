@@ -1,0 +1,215 @@
+package io.github.jkvm.kvm;
+
+import io.github.jkvm.DirtyPages;
+import io.github.jkvm.GuestAddress;
+import io.github.jkvm.GuestMemory;
+import io.github.jkvm.HypervisorException;
+import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.MemoryRegion;
+import io.github.jkvm.kvm.ffi.Errno;
+import io.github.jkvm.kvm.ffi.OwnedFd;
+import io.github.jkvm.kvm.layout.MemoryStructs;
+import io.github.jkvm.kvm.layout.VmIoctls;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.IdentityHashMap;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** The memory of one VM: its regions, each in a slot of KVM's, and the record of pages the guest writes. */
+final class MemorySlots {
+    private final OwnedFd vm;
+    private final GuestMemory memory = new GuestMemory();
+    private final int limit;
+    private final long pageSize;
+    private final DirtyLog dirtyLog;
+    private final BitSet taken = new BitSet();
+    private final IdentityHashMap<MemoryRegion, Slot> slots = new IdentityHashMap<>();
+    private boolean closed;
+
+    private static final class Slot {
+        final int number;
+        final HostMemory host;
+        boolean logged;
+
+        Slot(int number, HostMemory host) {
+            this.number = number;
+            this.host = host;
+        }
+    }
+
+    /**
+     * Creates the memory of a VM, with no regions.
+     *
+     * @param vm the VM
+     * @param limit how many regions the host allows
+     * @param pageSize the host's page size in bytes
+     */
+    MemorySlots(OwnedFd vm, int limit, long pageSize) {
+        this.vm = vm;
+        this.limit = limit;
+        this.pageSize = pageSize;
+        this.dirtyLog = new DirtyLog(vm, pageSize);
+    }
+
+    GuestMemory memory() {
+        return memory;
+    }
+
+    MemoryRegion add(GuestAddress base, MemoryBacking backing, MemoryRegion.Access access) {
+        checkAligned("guest-physical address", base.value(), base.toString());
+        checkAligned("size", backing.size(), Long.toString(backing.size()));
+        if (backing instanceof MemoryBacking.File file) {
+            checkAligned("file offset", file.offset(), Long.toString(file.offset()));
+        }
+        synchronized (this) {
+            checkOpen();
+            memory.checkFree(base, backing.size());
+            int number = taken.nextClearBit(0);
+            if (number >= limit) {
+                throw new HypervisorException("the host allows " + limit
+                        + " memory regions in a VM and all are in use; remove one or make fewer, larger ones");
+            }
+            HostMemory host = HostMemory.of(backing);
+            try {
+                MemoryRegion region = MemoryRegion.of(base, host.segment(), access);
+                Slot slot = new Slot(number, host);
+                set(region, slot, region.size());
+                // Can't fail: regions are added under this object's lock only, and the place is free.
+                memory.add(region);
+                taken.set(number);
+                slots.put(region, slot);
+                return region;
+            } catch (RuntimeException | Error failure) {
+                host.closeQuietly();
+                throw failure;
+            }
+        }
+    }
+
+    void remove(MemoryRegion region) {
+        Slot slot;
+        synchronized (this) {
+            checkOpen();
+            slot = slotOf(region);
+            set(region, slot, 0);
+            memory.remove(region);
+            slots.remove(region);
+            taken.clear(slot.number);
+        }
+        // Not under the lock: it may wait for calls of others.
+        slot.host.close();
+    }
+
+    synchronized void startDirtyTracking(MemoryRegion region) {
+        checkOpen();
+        Slot slot = slotOf(region);
+        if (!slot.logged) {
+            dirtyLog.prepare();
+            slot.logged = true;
+            try {
+                set(region, slot, region.size());
+            } catch (RuntimeException failure) {
+                slot.logged = false;
+                throw failure;
+            }
+        }
+        region.startHostDirtyTracking();
+    }
+
+    synchronized void stopDirtyTracking(MemoryRegion region) {
+        checkOpen();
+        Slot slot = slotOf(region);
+        if (slot.logged) {
+            slot.logged = false;
+            set(region, slot, region.size());
+        }
+        region.stopHostDirtyTracking();
+    }
+
+    synchronized DirtyPages takeDirtyPages(MemoryRegion region) {
+        checkOpen();
+        Slot slot = slotOf(region);
+        if (!slot.logged) {
+            throw new IllegalStateException("dirty tracking is off for " + region + "; start it first");
+        }
+        return dirtyLog.take(slot.number, region.size()).union(region.takeHostDirtyPages());
+    }
+
+    /** Returns the file behind a region that another process could map too, or null if it has none. */
+    synchronized @Nullable OwnedFd file(MemoryRegion region) {
+        checkOpen();
+        return slotOf(region).host.file();
+    }
+
+    /** Returns the number of a region's slot, by which KVM's dirty ring names it. */
+    synchronized int number(MemoryRegion region) {
+        checkOpen();
+        return slotOf(region).number;
+    }
+
+    /** Gives all memory back. The VM's descriptor is closed already: with it KVM has let go of the memory. */
+    void close() {
+        List<Slot> last;
+        synchronized (this) {
+            closed = true;
+            last = new ArrayList<>(slots.values());
+            slots.clear();
+        }
+        last.forEach(slot -> slot.host.closeQuietly());
+    }
+
+    private void set(MemoryRegion region, Slot slot, long size) {
+        long flags = (slot.logged ? MemoryStructs.KVM_MEM_LOG_DIRTY_PAGES : 0)
+                | (region.access() == MemoryRegion.Access.READ_ONLY ? MemoryStructs.KVM_MEM_READONLY : 0);
+        try (Arena temporary = Arena.ofConfined()) {
+            var layout = MemoryStructs.KVM_USERSPACE_MEMORY_REGION;
+            MemorySegment arg = layout.allocate(temporary);
+            arg.set(ValueLayout.JAVA_INT, layout.offset("slot"), slot.number);
+            arg.set(ValueLayout.JAVA_INT, layout.offset("flags"), (int) flags);
+            arg.set(
+                    ValueLayout.JAVA_LONG,
+                    layout.offset("guest_phys_addr"),
+                    region.base().value());
+            arg.set(ValueLayout.JAVA_LONG, layout.offset("memory_size"), size);
+            arg.set(
+                    ValueLayout.JAVA_LONG,
+                    layout.offset("userspace_addr"),
+                    slot.host.segment().address());
+            int result = vm.tryIoctl(VmIoctls.KVM_SET_USER_MEMORY_REGION, arg);
+            if (result < 0) {
+                throw new KvmException(
+                        VmIoctls.KVM_SET_USER_MEMORY_REGION.name(),
+                        region + ", slot " + slot.number,
+                        -result,
+                        -result == Errno.EINVAL
+                                ? "the host can't place memory there, or the region has more than 2^31-1 pages"
+                                : "the host can't give the guest this memory");
+            }
+        }
+    }
+
+    private void checkAligned(String what, long value, String text) {
+        if (Long.remainderUnsigned(value, pageSize) != 0) {
+            throw new IllegalArgumentException(
+                    "memory " + what + " " + text + " must be a multiple of the page size " + pageSize);
+        }
+    }
+
+    private void checkOpen() {
+        if (closed) {
+            throw new IllegalStateException("VM is closed");
+        }
+    }
+
+    private Slot slotOf(MemoryRegion region) {
+        Slot slot = slots.get(region);
+        if (slot == null) {
+            throw new IllegalArgumentException(region + " is not memory of this VM, or was removed");
+        }
+        return slot;
+    }
+}
