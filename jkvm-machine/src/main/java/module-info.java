@@ -2,6 +2,9 @@
 module io.github.jkvm.machine {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
+    requires org.apache.commons.compress;
+    requires org.tukaani.xz;
 
     exports io.github.jkvm.machine.boot;
+    exports io.github.jkvm.machine.device;
 }
