@@ -1,0 +1,140 @@
+package io.github.jkvm.machine.acpi;
+
+import java.io.ByteArrayOutputStream;
+
+/** Something a device takes up: ports, memory or an interrupt, as a resource descriptor (ACPI 6.5, 6.4). Immutable. */
+public final class AcpiResource {
+    /* Tags with the length of what follows for small descriptors (6.4.2), tags alone for large ones (6.4.3). */
+    private static final int TAG_IRQ = 0x22;
+    private static final int TAG_PORTS = 0x47;
+    private static final int TAG_END = 0x79;
+    private static final int TAG_MEMORY_32 = 0x86;
+    private static final int TAG_QWORD_ADDRESS = 0x8A;
+    private static final int TAG_INTERRUPT = 0x89;
+
+    private static final int MAX_PORTS = 255;
+    private static final int MAX_ISA_INTERRUPT = 15;
+
+    private final byte[] bytes;
+
+    /** How an interrupt is signalled. */
+    public enum Trigger {
+        /** By a rising edge. */
+        EDGE,
+        /** By staying high. */
+        LEVEL
+    }
+
+    private AcpiResource(ByteArrayOutputStream out) {
+        this.bytes = out.toByteArray();
+    }
+
+    /**
+     * I/O ports at a fixed place.
+     *
+     * @param first the first port, 0 to 0xffff
+     * @param count how many, 1 to 255
+     * @return the resource
+     * @throws IllegalArgumentException if they are out of range
+     */
+    public static AcpiResource ports(int first, int count) {
+        if (first < 0 || count < 1 || count > MAX_PORTS || first + count > 0x1_0000) {
+            throw new IllegalArgumentException("resource of " + count + " ports from 0x" + Integer.toHexString(first)
+                    + ": ports are 0 to 0xffff, at most " + MAX_PORTS + " in one resource");
+        }
+        var out = new ByteArrayOutputStream();
+        out.write(TAG_PORTS);
+        out.write(1); // all 16 address bits are decoded
+        LittleEndian.write(out, first, Short.BYTES);
+        LittleEndian.write(out, first, Short.BYTES);
+        out.write(1); // alignment
+        out.write(count);
+        return new AcpiResource(out);
+    }
+
+    /**
+     * An interrupt of the ISA bus: edge-triggered, active high.
+     *
+     * @param irq its number, 0 to 15
+     * @return the resource
+     * @throws IllegalArgumentException if it is out of range
+     */
+    public static AcpiResource isaInterrupt(int irq) {
+        if (irq < 0 || irq > MAX_ISA_INTERRUPT) {
+            throw new IllegalArgumentException("ISA interrupt " + irq + " must be from 0 to " + MAX_ISA_INTERRUPT
+                    + "; use interrupt() for others");
+        }
+        var out = new ByteArrayOutputStream();
+        out.write(TAG_IRQ);
+        LittleEndian.write(out, 1L << irq, Short.BYTES);
+        return new AcpiResource(out);
+    }
+
+    /**
+     * An interrupt of any number, active high, not shared.
+     *
+     * @param gsi the global system interrupt, from 0
+     * @param trigger how it is signalled
+     * @return the resource
+     * @throws IllegalArgumentException if the number is negative
+     */
+    public static AcpiResource interrupt(int gsi, Trigger trigger) {
+        if (gsi < 0) {
+            throw new IllegalArgumentException("interrupt " + gsi + " must be 0 or more");
+        }
+        var out = new ByteArrayOutputStream();
+        out.write(TAG_INTERRUPT);
+        LittleEndian.write(out, 6, Short.BYTES);
+        // Bit 0: the device consumes it; bit 1: edge; bit 2 clear: active high; bit 3 clear: exclusive (6.4.3.6).
+        out.write(trigger == Trigger.EDGE ? 0b0011 : 0b0001);
+        out.write(1);
+        LittleEndian.write(out, gsi, Integer.BYTES);
+        return new AcpiResource(out);
+    }
+
+    /**
+     * Device registers at a fixed place in memory.
+     *
+     * @param base guest-physical address of the first
+     * @param size size in bytes, 1 or more
+     * @return the resource
+     * @throws IllegalArgumentException if the size is not positive or the range passes the end of the address space
+     */
+    public static AcpiResource memory(long base, long size) {
+        long last = base + size - 1;
+        if (size < 1 || Long.compareUnsigned(last, base) < 0) {
+            throw new IllegalArgumentException("memory resource of " + size + " bytes at 0x" + Long.toHexString(base)
+                    + " must have a byte and end in the address space");
+        }
+        var out = new ByteArrayOutputStream();
+        if (last >>> Integer.SIZE == 0) {
+            out.write(TAG_MEMORY_32);
+            LittleEndian.write(out, 9, Short.BYTES);
+            out.write(1); // writable
+            LittleEndian.write(out, base, Integer.BYTES);
+            LittleEndian.write(out, size, Integer.BYTES);
+        } else {
+            out.write(TAG_QWORD_ADDRESS);
+            LittleEndian.write(out, 43, Short.BYTES);
+            out.write(0); // memory
+            out.write(0x0D); // consumed here, both ends fixed
+            out.write(1); // not cached, writable
+            LittleEndian.write(out, 0, Long.BYTES); // granularity
+            LittleEndian.write(out, base, Long.BYTES);
+            LittleEndian.write(out, last, Long.BYTES);
+            LittleEndian.write(out, 0, Long.BYTES); // translation
+            LittleEndian.write(out, size, Long.BYTES);
+        }
+        return new AcpiResource(out);
+    }
+
+    static byte[] template(AcpiResource... resources) {
+        var out = new ByteArrayOutputStream();
+        for (AcpiResource resource : resources) {
+            out.writeBytes(resource.bytes);
+        }
+        out.write(TAG_END);
+        out.write(0); // a checksum of 0 counts as right (6.4.2.9)
+        return out.toByteArray();
+    }
+}

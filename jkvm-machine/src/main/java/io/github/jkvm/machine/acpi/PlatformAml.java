@@ -1,0 +1,68 @@
+package io.github.jkvm.machine.acpi;
+
+import io.github.jkvm.machine.device.Cmos;
+import io.github.jkvm.machine.device.I8042;
+import io.github.jkvm.machine.device.PvPanic;
+import io.github.jkvm.machine.device.Serial16550;
+
+/** What the devices of a PC board look like in ACPI. */
+public final class PlatformAml {
+    private PlatformAml() {}
+
+    /**
+     * Describes a serial port.
+     *
+     * @param port where it is
+     * @return a device for {@code \_SB}
+     */
+    public static Aml serial(Serial16550.Port port) {
+        return Aml.device(
+                port.name(),
+                Aml.name("_HID", Aml.eisaId("PNP0501")),
+                Aml.name("_UID", Aml.integer(port.ordinal() + 1)),
+                Aml.name(
+                        "_CRS",
+                        Aml.resources(AcpiResource.ports(port.base(), 8), AcpiResource.isaInterrupt(port.gsi()))));
+    }
+
+    /**
+     * Describes the clock.
+     *
+     * @return a device for {@code \_SB}
+     */
+    public static Aml clock() {
+        return Aml.device(
+                "RTC",
+                Aml.name("_HID", Aml.eisaId("PNP0B00")),
+                Aml.name("_CRS", Aml.resources(AcpiResource.ports(Cmos.PORT, 2), AcpiResource.isaInterrupt(Cmos.GSI))));
+    }
+
+    /**
+     * Describes the keyboard controller.
+     *
+     * @return a device for {@code \_SB}
+     */
+    public static Aml keyboard() {
+        return Aml.device(
+                "KBD",
+                Aml.name("_HID", Aml.eisaId("PNP0303")),
+                Aml.name(
+                        "_CRS",
+                        Aml.resources(
+                                AcpiResource.ports(I8042.DATA_PORT, 1),
+                                AcpiResource.ports(I8042.COMMAND_PORT, 1),
+                                AcpiResource.isaInterrupt(I8042.GSI))));
+    }
+
+    /**
+     * Describes the port that takes crash reports.
+     *
+     * @return a device for {@code \_SB}
+     */
+    public static Aml pvPanic() {
+        return Aml.device(
+                "PEVT",
+                Aml.name("_HID", Aml.string("QEMU0001")),
+                Aml.name("_CRS", Aml.resources(AcpiResource.ports(PvPanic.PORT, 1))));
+    }
+}
