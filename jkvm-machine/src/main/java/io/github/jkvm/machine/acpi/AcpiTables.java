@@ -262,19 +262,19 @@ public final class AcpiTables {
     private static byte[] dsdt(List<Aml> devices) {
         var body = new ByteArrayOutputStream();
         // 5.8.1, "_PIC Method": the guest tells which interrupt controller it uses; nothing here depends on it.
-        body.writeBytes(Aml.name("\\PICM", Aml.integer(0)).toBytes());
+        body.writeBytes(Aml.name("PICM", Aml.integer(0)).toBytes());
         body.writeBytes(
-                Aml.method("\\_PIC", 1, Aml.store(Aml.argument(0), "\\PICM")).toBytes());
+                Aml.method("_PIC", 1, Aml.store(Aml.argument(0), "PICM")).toBytes());
         // 7.4.2.6, "System \_S5 State": the sleep types for the two control blocks.
         body.writeBytes(Aml.name(
-                        "\\_S5",
+                        "_S5",
                         Aml.list(
                                 Aml.integer(AcpiPm.SLEEP_TYPE_S5),
                                 Aml.integer(AcpiPm.SLEEP_TYPE_S5),
                                 Aml.integer(0),
                                 Aml.integer(0)))
                 .toBytes());
-        body.writeBytes(Aml.scope("\\_SB", devices.toArray(Aml[]::new)).toBytes());
+        body.writeBytes(Aml.scope("_SB", devices.toArray(Aml[]::new)).toBytes());
         return table("DSDT", 2, body.toByteArray());
     }
 
