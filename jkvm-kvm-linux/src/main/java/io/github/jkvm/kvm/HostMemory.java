@@ -26,9 +26,6 @@ record HostMemory(
     private static final System.Logger LOG = System.getLogger(HostMemory.class.getName());
 
     // Linux, include/uapi/asm-generic/fcntl.h and linux/memfd.h.
-    private static final int O_RDONLY = 0;
-    private static final int O_RDWR = 2;
-    private static final int O_CLOEXEC = 0x8_0000;
     private static final int MFD_CLOEXEC = 1;
     private static final int MFD_HUGETLB = 4;
 
@@ -89,7 +86,7 @@ record HostMemory(
 
     private static HostMemory file(MemoryBacking.File backing) {
         boolean shared = backing.sharing() == MemoryBacking.Sharing.SHARED;
-        OwnedFd file = open(backing.path(), shared ? O_RDWR : O_RDONLY);
+        OwnedFd file = open(backing.path(), shared ? Libc.O_RDWR : Libc.O_RDONLY);
         try {
             checkInside(backing, file);
             HostMemory memory = map(
@@ -115,12 +112,12 @@ record HostMemory(
         }
         int fd;
         try (Arena temporary = Arena.ofConfined()) {
-            fd = Libc.open(temporary.allocateFrom(path.toString()), access | O_CLOEXEC, 0);
+            fd = Libc.open(temporary.allocateFrom(path.toString()), access | Libc.O_CLOEXEC, 0);
         }
         if (fd >= 0) {
             return new OwnedFd(fd, path.toString());
         }
-        String wanted = access == O_RDWR ? "read and written" : "read";
+        String wanted = access == Libc.O_RDWR ? "read and written" : "read";
         throw new KvmException(
                 "open", path.toString(), -fd, "a file behind guest memory must exist and may be " + wanted + " by us");
     }

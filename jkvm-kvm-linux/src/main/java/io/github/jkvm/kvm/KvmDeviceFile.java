@@ -20,9 +20,6 @@ final class KvmDeviceFile {
     /** The only version of the interface there has been since Linux 2.6.22. */
     static final int API_VERSION = 12;
 
-    private static final int O_RDWR = 2;
-    private static final int O_CLOEXEC = 0x8_0000;
-
     private KvmDeviceFile() {}
 
     /**
@@ -48,7 +45,7 @@ final class KvmDeviceFile {
         KickSignal.install();
         int fd;
         try (Arena temporary = Arena.ofConfined()) {
-            fd = Libc.open(temporary.allocateFrom(path.toString()), O_RDWR | O_CLOEXEC, 0);
+            fd = Libc.open(temporary.allocateFrom(path.toString()), Libc.O_RDWR | Libc.O_CLOEXEC, 0);
         }
         if (fd < 0) {
             throw new HypervisorUnavailableException(explainOpen(path, -fd));

@@ -13,6 +13,7 @@ import io.github.jkvm.kvm.layout.RegisterStructs;
 import io.github.jkvm.kvm.layout.RegistersCodec;
 import io.github.jkvm.kvm.layout.VCpuIoctls;
 import io.github.jkvm.kvm.layout.VCpuStateCodec;
+import io.github.jkvm.kvm.layout.X86CpuStructs;
 import io.github.jkvm.kvm.layout.X86Numbers;
 import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.DebugRegisters;
@@ -43,6 +44,7 @@ final class X86VCpuState {
     private static final long MP_STATE = RegisterStructs.KVM_MP_STATE.offset("mp_state");
     private static final long LINEAR_ADDRESS = RegisterStructs.KVM_TRANSLATION.offset("linear_address");
     private static final long IRQ = RegisterStructs.KVM_INTERRUPT.offset("irq");
+    private static final long NESTED_SIZE = X86CpuStructs.KVM_NESTED_STATE.offset("size");
     private static final int XSAVE_ALIGNMENT = 64;
 
     private static final Map<Integer, String> NO_LAPIC = Map.of(
@@ -369,5 +371,49 @@ final class X86VCpuState {
                         Errno.EINVAL, "the host does not know one of the features, or the guest's state is protected",
                         Errno.EBUSY, "an exception is on its way into the vCPU; run it first"),
                 struct -> VCpuStateCodec.write(struct, debug));
+    }
+
+    Bytes nestedState() {
+        int size = nestedStateSize();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment struct = arena.allocate(size, Long.BYTES);
+            struct.set(ValueLayout.JAVA_INT, NESTED_SIZE, size);
+            vcpu.call(VCpuIoctls.KVM_GET_NESTED_STATE, struct, size + " bytes", USUAL);
+            // The kernel writes as much as there is and tells how much that is.
+            long used = Math.clamp(
+                    struct.get(ValueLayout.JAVA_INT, NESTED_SIZE), X86CpuStructs.KVM_NESTED_STATE.size(), size);
+            return Bytes.copyOf(struct.asSlice(0, used).toArray(ValueLayout.JAVA_BYTE));
+        }
+    }
+
+    void setNestedState(Bytes state) {
+        nestedStateSize();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment struct =
+                    arena.allocate(Math.max(state.length(), X86CpuStructs.KVM_NESTED_STATE.size()), Long.BYTES);
+            struct.copyFrom(MemorySegment.ofArray(state.toArray()));
+            long told = Integer.toUnsignedLong(struct.get(ValueLayout.JAVA_INT, NESTED_SIZE));
+            if (state.length() < X86CpuStructs.KVM_NESTED_STATE.size() || told > state.length()) {
+                // The kernel would read past its end.
+                throw new IllegalArgumentException("nested state of " + state.length() + " bytes tells that it has "
+                        + told + "; it must have them, and at least " + X86CpuStructs.KVM_NESTED_STATE.size());
+            }
+            vcpu.call(
+                    VCpuIoctls.KVM_SET_NESTED_STATE,
+                    struct,
+                    state.length() + " bytes",
+                    Map.of(
+                            Errno.EINVAL,
+                            "the state is of another maker's processor, or does not fit the guest's registers and CPUID: set"
+                                    + " those before"));
+        }
+    }
+
+    private int nestedStateSize() {
+        StructCall.require(
+                vm, Capability.NESTED_STATE, "nested state; its kvm_intel or kvm_amd is loaded with nested=0");
+        return Math.max(
+                (int) X86CpuStructs.KVM_NESTED_STATE.size(),
+                HostCapabilities.ask(vm, Capabilities.KVM_CAP_NESTED_STATE));
     }
 }

@@ -36,6 +36,12 @@ final class X86VmState {
     private static final long CHIP = X86VmStructs.KVM_IRQCHIP.offset("chip");
     private static final long PIT_CONFIG_FLAGS = X86VmStructs.KVM_PIT_CONFIG.offset("flags");
 
+    private static final long PMU_ACTION = X86VmStructs.KVM_PMU_EVENT_FILTER.offset("action");
+    private static final long PMU_NEVENTS = X86VmStructs.KVM_PMU_EVENT_FILTER.offset("nevents");
+    private static final long PMU_FIXED = X86VmStructs.KVM_PMU_EVENT_FILTER.offset("fixed_counter_bitmap");
+    private static final long PMU_FLAGS = X86VmStructs.KVM_PMU_EVENT_FILTER.offset("flags");
+    private static final long PMU_EVENTS = X86VmStructs.KVM_PMU_EVENT_FILTER.offset("events");
+
     private static final Map<Integer, String> NO_CHIP =
             Map.of(Errno.ENXIO, "the VM has no interrupt controllers in the hypervisor; call createIrqChip first");
     private static final Map<Integer, String> NO_PIT =
@@ -235,6 +241,40 @@ final class X86VmState {
                     Map.of(
                             Errno.EINVAL,
                             "the host refuses the filter: one that denies what is unlisted needs a range"));
+        }
+    }
+
+    void setPmuEventFilter(PmuEventFilter filter) {
+        StructCall.require(vm.fd(), Capability.PMU_EVENT_FILTER, "setPmuEventFilter");
+        try (Arena arena = Arena.ofConfined()) {
+            int count = filter.events().size();
+            MemorySegment struct = X86VmStructs.KVM_PMU_EVENT_FILTER.allocate(arena, count);
+            int action = switch (filter.action()) {
+                case ALLOW -> X86Numbers.KVM_PMU_EVENT_ALLOW;
+                case DENY -> X86Numbers.KVM_PMU_EVENT_DENY;
+            };
+            int flags = switch (filter.encoding()) {
+                case EVENTS -> 0;
+                case MASKED_EVENTS -> X86Numbers.KVM_PMU_EVENT_FLAG_MASKED_EVENTS;
+            };
+            struct.set(ValueLayout.JAVA_INT, PMU_ACTION, action);
+            struct.set(ValueLayout.JAVA_INT, PMU_NEVENTS, count);
+            struct.set(ValueLayout.JAVA_INT, PMU_FIXED, filter.fixedCounterBitmap());
+            struct.set(ValueLayout.JAVA_INT, PMU_FLAGS, flags);
+            for (int i = 0; i < count; i++) {
+                struct.set(
+                        ValueLayout.JAVA_LONG,
+                        PMU_EVENTS + (long) i * Long.BYTES,
+                        filter.events().get(i));
+            }
+            vm.call(
+                    VmIoctls.KVM_SET_PMU_EVENT_FILTER,
+                    struct,
+                    filter.action() + " of " + count + " events",
+                    Map.of(
+                            Errno.E2BIG, "there are more events than the host takes (300 on most)",
+                            Errno.EINVAL,
+                                    "a masked event has bits that mean nothing, or the host has no masked events"));
         }
     }
 }

@@ -18,6 +18,15 @@ import java.lang.invoke.MethodHandle;
  * <p>Callers that use a descriptor more than once hold it in an {@link OwnedFd}.
  */
 public final class Libc {
+    /** Open for reading (fcntl.h). */
+    public static final int O_RDONLY = 0;
+
+    /** Open for reading and writing (fcntl.h). */
+    public static final int O_RDWR = 2;
+
+    /** Close when another program is run (Linux, include/uapi/asm-generic/fcntl.h). */
+    public static final int O_CLOEXEC = 0x8_0000;
+
     /** Position from the end of the file (stdio.h). */
     public static final int SEEK_END = 2;
 
