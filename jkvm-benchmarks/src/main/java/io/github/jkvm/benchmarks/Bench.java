@@ -1,0 +1,32 @@
+package io.github.jkvm.benchmarks;
+
+import io.github.jkvm.Hypervisor;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+
+/** Prints figures, one a line, on stdout; what it is doing goes to stderr. */
+final class Bench {
+    private Bench() {}
+
+    /**
+     * Measures.
+     *
+     * @param arguments the C program, and what to measure: {@code exits}, {@code lifecycle}
+     */
+    public static void main(String[] arguments) throws Exception {
+        List<String> figures = Arrays.asList(arguments).subList(1, arguments.length);
+        try (Hypervisor hypervisor = Hypervisor.open();
+                Peer peer = new Peer(Path.of(arguments[0]))) {
+            for (String figure : figures) {
+                switch (figure) {
+                    case "exits" -> new ExitCosts(hypervisor).print(peer);
+                    case "lifecycle" -> new LifecycleCosts(hypervisor).print(peer);
+                    default ->
+                        throw new IllegalArgumentException(
+                                "there is no figure '" + figure + "'; there are: exits, lifecycle");
+                }
+            }
+        }
+    }
+}
