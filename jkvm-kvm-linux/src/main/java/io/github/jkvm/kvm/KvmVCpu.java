@@ -359,6 +359,41 @@ public class KvmVCpu implements VCpu {
         whileStopped(() -> fd.ioctl(VCpuIoctls.KVM_SET_SIGNAL_MASK, 0));
     }
 
+    /**
+     * Returns the ring of pages that this vCPU wrote.
+     *
+     * @return the ring, which can be read until the VM is closed
+     * @throws IllegalStateException if the VM has none; see {@link KvmVm#enableDirtyRing}
+     */
+    public DirtyRing dirtyRing() {
+        return vm.dirtyRings().of(id);
+    }
+
+    /**
+     * Reads what the kernel counts about this vCPU ({@code KVM_GET_STATS_FD}). May be called while it runs.
+     *
+     * @return the statistics at this moment
+     * @throws IllegalStateException if this vCPU is closed
+     * @throws io.github.jkvm.UnsupportedCapabilityException if the host lacks {@link io.github.jkvm.Capability#BINARY_STATS}
+     */
+    public KvmStats statistics() {
+        return StatsFile.read(vm.fd(), fd);
+    }
+
+    /**
+     * Returns the settings the kernel keeps for this vCPU by group and number. To be used while it does not run: the kernel lets those who
+     * use them meanwhile wait.
+     *
+     * @return the attributes
+     */
+    public DeviceAttributes attributes() {
+        return new DeviceAttributes(fd);
+    }
+
+    final OwnedFd fd() {
+        return fd;
+    }
+
     /** The run page, for what shares it with the thread that runs the vCPU. */
     final RunPage page() {
         return page;

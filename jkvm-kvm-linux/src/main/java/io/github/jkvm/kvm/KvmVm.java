@@ -24,13 +24,23 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /** A virtual machine of KVM, with what only KVM has. */
 public class KvmVm implements Vm {
+    private static final AtomicInteger NUMBERS = new AtomicInteger();
+
+    private final int number = NUMBERS.incrementAndGet();
     private final KvmHypervisor hypervisor;
     private final OwnedFd vm;
     private final MemorySlots memory;
+    private final VmInterrupts interrupts;
+    private final VmDoorbells doorbells;
+    private final VmDirtyRings dirtyRings;
+    private final CoalescedMmioRing coalescedWrites;
+    private final OpenChildren<KvmDevice> devices = new OpenChildren<>();
+    private final OpenChildren<EpollEventLoop> loops = new OpenChildren<>();
     private final Object lock = new Object();
     private final Set<KvmVCpu> vcpus = new LinkedHashSet<>();
     private final BitSet usedIds = new BitSet();
@@ -42,6 +52,10 @@ public class KvmVm implements Vm {
         this.hypervisor = hypervisor;
         this.vm = vm;
         this.memory = new MemorySlots(vm, hypervisor.maxMemoryRegions(), hypervisor.pageSize());
+        this.interrupts = new VmInterrupts(vm);
+        this.doorbells = new VmDoorbells(vm);
+        this.dirtyRings = new VmDirtyRings(vm, memory::region);
+        this.coalescedWrites = new CoalescedMmioRing(vm, this::anyVCpu);
     }
 
     /**
@@ -110,6 +124,10 @@ public class KvmVm implements Vm {
     @Override
     public void removeMemory(MemoryRegion region) {
         memory.remove(region);
+        if (dirtyRings.enabled()) {
+            // What the rings still have of it must not be taken for pages of a region that gets its slot.
+            collectDirtyPages();
+        }
     }
 
     @Override
@@ -124,7 +142,114 @@ public class KvmVm implements Vm {
 
     @Override
     public DirtyPages takeDirtyPages(MemoryRegion region) {
+        if (dirtyRings.enabled()) {
+            collectDirtyPages();
+            return memory.takeHostDirtyPages(region);
+        }
         return memory.takeDirtyPages(region);
+    }
+
+    /** Moves what the rings have to where the host's own writes are recorded, of whatever region it is. */
+    private void collectDirtyPages() {
+        dirtyRings.collect((region, offset) -> region.markDirty(offset, DirtyPages.PAGE_SIZE));
+    }
+
+    /**
+     * Has each vCPU that is created from now on record the pages that it writes in a ring, in place of KVM's bitmap. To be called before the
+     * first vCPU is created.
+     *
+     * <p>Regions are recorded while their dirty tracking is on, as ever. {@link #takeDirtyPages} goes on to work, and empties the rings: use it, or
+     * {@link #harvestDirtyRings}, but not both at a time.
+     *
+     * @param entries size of each ring, a power of two; 4096 suits all processors. A full ring stops its vCPU with
+     *     {@link io.github.jkvm.VmExit.DirtyRingFull}
+     * @throws IllegalArgumentException if the host does not take this size; the text says what it takes
+     * @throws IllegalStateException if this VM is closed
+     * @throws UnsupportedCapabilityException if the host lacks {@link Capability#DIRTY_RING}
+     * @throws KvmException if the host refuses, for instance because there is a vCPU
+     */
+    public void enableDirtyRing(int entries) {
+        dirtyRings.enable(entries);
+    }
+
+    /**
+     * Hands over the pages in the rings of all vCPUs, then resets the rings.
+     *
+     * @param handler takes the pages; see {@link DirtyRing.PageHandler} for when their contents may be read
+     * @return how many pages there were
+     * @throws IllegalStateException if this VM is closed or has no rings
+     * @throws KvmException if the host refuses
+     */
+    public int harvestDirtyRings(DirtyRing.PageHandler handler) {
+        return dirtyRings.collect(handler);
+    }
+
+    /**
+     * Gives the harvested entries of all rings back to the kernel ({@code KVM_RESET_DIRTY_RINGS}): it reports their pages again when they are next
+     * written, and vCPUs that were stopped by a full ring can run.
+     *
+     * @return how many entries that were
+     * @throws IllegalStateException if this VM is closed or has no rings
+     * @throws KvmException if the host refuses
+     */
+    public int resetDirtyRings() {
+        return dirtyRings.reset();
+    }
+
+    final VmDirtyRings dirtyRings() {
+        return dirtyRings;
+    }
+
+    /**
+     * Returns where writes of the guest gather that need not leave it one by one.
+     *
+     * @return the ring, the same at every call
+     */
+    public CoalescedMmioRing coalescedWrites() {
+        return coalescedWrites;
+    }
+
+    /**
+     * Reads what the kernel counts about this VM ({@code KVM_GET_STATS_FD}).
+     *
+     * @return the statistics at this moment
+     * @throws IllegalStateException if this VM is closed
+     * @throws UnsupportedCapabilityException if the host lacks {@link Capability#BINARY_STATS}
+     */
+    public KvmStats statistics() {
+        return StatsFile.read(vm, vm);
+    }
+
+    /**
+     * Tells whether {@link #createDevice} can make a device of a type.
+     *
+     * @param type {@code KVM_DEV_TYPE_*}
+     * @return true if it can
+     * @throws IllegalStateException if this VM is closed
+     */
+    public boolean supportsDevice(int type) {
+        return KvmDevice.supported(vm, type);
+    }
+
+    /**
+     * Creates a device inside the kernel ({@code KVM_CREATE_DEVICE}).
+     *
+     * @param type {@code KVM_DEV_TYPE_*}
+     * @return the device, closed with this VM
+     * @throws IllegalStateException if this VM is closed
+     * @throws KvmException if the host has no such device or refuses
+     */
+    public KvmDevice createDevice(int type) {
+        return devices.add(() -> KvmDevice.create(vm, type, devices::remove));
+    }
+
+    /**
+     * Returns the settings the kernel keeps for this VM by group and number.
+     *
+     * @return the attributes
+     */
+    public DeviceAttributes attributes() {
+        return new DeviceAttributes(vm);
     }
 
     @Override
@@ -148,6 +273,7 @@ public class KvmVm implements Vm {
             Arena arena = MappedMemory.openLifetime();
             try {
                 KvmVCpu vcpu = newVCpu(id, fd, arena, mapRunPage(fd, arena));
+                dirtyRings.open(id, fd);
                 vcpus.add(vcpu);
                 return vcpu;
             } catch (RuntimeException | Error failure) {
@@ -180,39 +306,51 @@ public class KvmVm implements Vm {
         }
     }
 
+    private @Nullable OwnedFd anyVCpu() {
+        synchronized (lock) {
+            return vcpus.isEmpty() ? null : vcpus.iterator().next().fd();
+        }
+    }
+
     @Override
     public InterruptLine interruptLine(int gsi) {
-        throw new UnsupportedOperationException("needs an interrupt controller");
+        return interrupts.line(gsi);
     }
 
     @Override
     public Interrupt interrupt(int gsi) {
-        throw new UnsupportedOperationException("needs an interrupt controller");
+        return interrupts.interrupt(gsi);
     }
 
     @Override
     public Interrupt resampledInterrupt(int gsi, EventLoop loop, Runnable onEnd) {
-        throw new UnsupportedOperationException("needs an interrupt controller");
+        return interrupts.resampled(gsi, loop, onEnd);
     }
 
     @Override
     public void setInterruptRoutes(List<InterruptRoute> routes) {
-        throw new UnsupportedOperationException("needs an interrupt controller");
+        interrupts.setRoutes(routes);
     }
 
     @Override
     public Delivery sendMessage(long address, int data) {
-        throw new UnsupportedOperationException("needs an interrupt controller");
+        return interrupts.send(address, data);
+    }
+
+    /** What has to be told when interrupt controllers are created. */
+    final VmInterrupts interrupts() {
+        return interrupts;
     }
 
     @Override
     public Doorbell doorbell(Doorbell.Match match) {
-        throw new UnsupportedOperationException("needs an interrupt controller");
+        return doorbells.place(match);
     }
 
     @Override
     public EventLoop createEventLoop(@Nullable String name) {
-        throw new UnsupportedOperationException("needs an interrupt controller");
+        String thread = name == null ? "jkvm VM " + number + " events" : name;
+        return loops.add(() -> EpollEventLoop.start(thread, loops::remove));
     }
 
     final OwnedFd fd() {
@@ -240,7 +378,10 @@ public class KvmVm implements Vm {
         }
         stopping.forEach(KvmVCpu::close);
         finishClosing();
-        awaitClosed();
+        if (!loops.any(EpollEventLoop::inLoop)) {
+            // A loop's thread would be waited for by the one that it waits for.
+            awaitClosed();
+        }
     }
 
     final void vcpuClosed(KvmVCpu vcpu) {
@@ -261,8 +402,16 @@ public class KvmVm implements Vm {
             finishing = true;
         }
         try {
-            vm.close();
-            memory.close();
+            // First what calls devices, then what devices call, then what the kernel keeps the VM alive for.
+            Closing.inOrder(
+                    loops::close,
+                    doorbells,
+                    interrupts,
+                    devices::close,
+                    coalescedWrites::end,
+                    dirtyRings::end,
+                    vm,
+                    memory::close);
         } finally {
             hypervisor.vmClosed(this);
             closed.countDown();

@@ -14,6 +14,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -28,6 +29,7 @@ final class MemorySlots {
     private final DirtyLog dirtyLog;
     private final BitSet taken = new BitSet();
     private final IdentityHashMap<MemoryRegion, Slot> slots = new IdentityHashMap<>();
+    private volatile @Nullable MemoryRegion[] byNumber = {};
     private boolean closed;
 
     private static final class Slot {
@@ -82,6 +84,7 @@ final class MemorySlots {
                 memory.add(region);
                 taken.set(number);
                 slots.put(region, slot);
+                setRegion(number, region);
                 return region;
             } catch (RuntimeException | Error failure) {
                 host.closeQuietly();
@@ -98,6 +101,7 @@ final class MemorySlots {
             set(region, slot, 0);
             memory.remove(region);
             slots.remove(region);
+            setRegion(slot.number, null);
             taken.clear(slot.number);
         }
         // Not under the lock: it may wait for calls of others.
@@ -132,10 +136,7 @@ final class MemorySlots {
 
     synchronized DirtyPages takeDirtyPages(MemoryRegion region) {
         checkOpen();
-        Slot slot = slotOf(region);
-        if (!slot.logged) {
-            throw new IllegalStateException("dirty tracking is off for " + region + "; start it first");
-        }
+        Slot slot = checkLogged(region);
         return dirtyLog.take(slot.number, region.size()).union(region.takeHostDirtyPages());
     }
 
@@ -143,6 +144,26 @@ final class MemorySlots {
     synchronized @Nullable OwnedFd file(MemoryRegion region) {
         checkOpen();
         return slotOf(region).host.file();
+    }
+
+    /** Returns the pages of a region that were recorded in it: the host's writes, and the guest's where these come from rings. */
+    synchronized DirtyPages takeHostDirtyPages(MemoryRegion region) {
+        checkOpen();
+        checkLogged(region);
+        return region.takeHostDirtyPages();
+    }
+
+    /** Returns the region in a slot, or null if it is free. Costs no lock, since a ring of dirty pages asks for every page. */
+    @Nullable
+    MemoryRegion region(int number) {
+        @Nullable MemoryRegion[] now = byNumber;
+        return number >= 0 && number < now.length ? now[number] : null;
+    }
+
+    private void setRegion(int number, @Nullable MemoryRegion region) {
+        @Nullable MemoryRegion[] next = Arrays.copyOf(byNumber, Math.max(byNumber.length, number + 1));
+        next[number] = region;
+        byNumber = next;
     }
 
     /** Returns the number of a region's slot, by which KVM's dirty ring names it. */
@@ -197,6 +218,14 @@ final class MemorySlots {
             throw new IllegalArgumentException(
                     "memory " + what + " " + text + " must be a multiple of the page size " + pageSize);
         }
+    }
+
+    private Slot checkLogged(MemoryRegion region) {
+        Slot slot = slotOf(region);
+        if (!slot.logged) {
+            throw new IllegalStateException("dirty tracking is off for " + region + "; start it first");
+        }
+        return slot;
     }
 
     private void checkOpen() {

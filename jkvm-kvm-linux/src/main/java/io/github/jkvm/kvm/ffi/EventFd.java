@@ -1,0 +1,89 @@
+package io.github.jkvm.kvm.ffi;
+
+import io.github.jkvm.kvm.KvmException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * A counter in the kernel that one side adds to and the other side takes ({@code eventfd(2)}): how doorbells and interrupts are signalled.
+ * Neither side ever waits in it; use {@link Epoll} to wait. Safe for use by many threads; no call but the first allocates.
+ */
+public final class EventFd implements AutoCloseable {
+    private static final int EFD_NONBLOCK = 0x800;
+    private static final int EFD_CLOEXEC = 0x80000;
+
+    /** What a signal writes. Never changed. */
+    private static final MemorySegment ONE = Arena.global().allocateFrom(ValueLayout.JAVA_LONG, 1);
+
+    /** Where the counts that are taken go. No one reads them, so all threads and all counters may share it. */
+    private static final MemorySegment IGNORED = Arena.global().allocate(ValueLayout.JAVA_LONG);
+
+    private final OwnedFd fd;
+
+    private EventFd(OwnedFd fd) {
+        this.fd = fd;
+    }
+
+    /**
+     * Creates a counter that is 0.
+     *
+     * @param name what it is, for messages, such as {@code doorbell at port 0x10}
+     * @return the counter
+     * @throws KvmException if the kernel refuses, usually because the process has too many files open
+     */
+    public static EventFd create(String name) {
+        int fd = Libc.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (fd < 0) {
+            throw KvmException.of("eventfd", name, -fd);
+        }
+        return new EventFd(new OwnedFd(fd, name));
+    }
+
+    /**
+     * Adds one.
+     *
+     * @throws IllegalStateException if it is closed
+     */
+    public void signal() {
+        long result;
+        do {
+            result = fd.tryWrite(ONE);
+        } while (result == -Errno.EINTR);
+        // EAGAIN: the counter is at its limit of 2^64-2, so a signal is pending, which is all that is asked for.
+        if (result < 0 && result != -Errno.EAGAIN) {
+            throw KvmException.of("write", fd.toString(), (int) -result);
+        }
+    }
+
+    /**
+     * Takes all that was added since the last call, without waiting.
+     *
+     * @return true if anything was
+     * @throws IllegalStateException if it is closed
+     */
+    public boolean take() {
+        long result;
+        do {
+            result = fd.tryRead(IGNORED);
+        } while (result == -Errno.EINTR);
+        if (result < 0 && result != -Errno.EAGAIN) {
+            throw KvmException.of("read", fd.toString(), (int) -result);
+        }
+        return result > 0;
+    }
+
+    /**
+     * Returns the descriptor, to be watched or given to the kernel.
+     *
+     * @return the descriptor, which stays this object's
+     */
+    public OwnedFd fd() {
+        return fd;
+    }
+
+    @Override
+    public void close() {
+        fd.close();
+    }
+}
