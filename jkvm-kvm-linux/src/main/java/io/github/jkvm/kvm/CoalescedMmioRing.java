@@ -114,7 +114,7 @@ public final class CoalescedMmioRing {
             throw new IllegalArgumentException("coalesced MMIO of " + size + " bytes at " + base
                     + ": the size must be 1 to 0xffffffff and the range must end below 2^64");
         }
-        Requirement.require(vm, Capability.COALESCED_MMIO, "addMmio(); handle each write");
+        StructCall.require(vm, Capability.COALESCED_MMIO, "addMmio(); handle each write");
         return add(new Zone(Doorbell.Space.MMIO, base.value(), size));
     }
 
@@ -134,7 +134,7 @@ public final class CoalescedMmioRing {
             throw new IllegalArgumentException("coalesced ports: " + count + " from 0x" + Integer.toHexString(first)
                     + "; ports are 0 to 0xffff and the count must be 1 or more");
         }
-        Requirement.require(vm, Capability.COALESCED_PIO, "addPorts(); handle each write");
+        StructCall.require(vm, Capability.COALESCED_PIO, "addPorts(); handle each write");
         return add(new Zone(Doorbell.Space.PORT, first, count));
     }
 

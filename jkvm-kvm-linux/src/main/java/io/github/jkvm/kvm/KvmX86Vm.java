@@ -67,11 +67,13 @@ public final class KvmX86Vm extends KvmVm implements X86Vm {
     @Override
     public void createIrqChip() {
         state.createIrqChip();
+        interrupts().created(VmInterrupts.Controllers.ALL);
     }
 
     @Override
     public void enableSplitIrqChip(int ioapicPins) {
         state.enableSplitIrqChip(ioapicPins);
+        interrupts().created(VmInterrupts.Controllers.SPLIT);
     }
 
     @Override

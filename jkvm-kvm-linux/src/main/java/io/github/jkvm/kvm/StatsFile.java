@@ -21,7 +21,7 @@ final class StatsFile {
      * @return the statistics
      */
     static KvmStats read(OwnedFd vm, OwnedFd owner) {
-        Requirement.require(vm, Capability.BINARY_STATS, "statistics; Linux 5.14 has them");
+        StructCall.require(vm, Capability.BINARY_STATS, "statistics; Linux 5.14 has them");
         int fd = owner.ioctl(VCpuIoctls.KVM_GET_STATS_FD, 0);
         try (var file = new OwnedFd(fd, "statistics")) {
             return KvmStats.read((offset, length) -> bytes(file, offset, length));

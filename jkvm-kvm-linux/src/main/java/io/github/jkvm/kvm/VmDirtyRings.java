@@ -41,7 +41,7 @@ final class VmDirtyRings {
 
     /** Gives the vCPUs to come a ring each; see {@link KvmVm#enableDirtyRing}. */
     synchronized void enable(int entries) {
-        Requirement.require(vm, Capability.DIRTY_RING, "enableDirtyRing(); use startDirtyTracking() alone");
+        StructCall.require(vm, Capability.DIRTY_RING, "enableDirtyRing(); use startDirtyTracking() alone");
         // The kernel answers with the greatest size of a ring in bytes.
         int limit = HostCapabilities.ask(vm, KVM_CAP_DIRTY_LOG_RING_ACQ_REL);
         int capability = limit > 0 ? KVM_CAP_DIRTY_LOG_RING_ACQ_REL : KVM_CAP_DIRTY_LOG_RING;

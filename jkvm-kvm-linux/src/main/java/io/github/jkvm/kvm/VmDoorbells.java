@@ -39,9 +39,9 @@ final class VmDoorbells implements AutoCloseable {
     /** Places a doorbell; see {@link io.github.jkvm.Vm#doorbell}. */
     Doorbell place(Doorbell.Match match) {
         if (match.length() == 0) {
-            Requirement.require(vm, Capability.IOEVENTFD_ANY_LENGTH, "a doorbell of any length; give a length");
+            StructCall.require(vm, Capability.IOEVENTFD_ANY_LENGTH, "a doorbell of any length; give a length");
         }
-        Requirement.require(vm, Capability.IOEVENTFD, "a doorbell; handle the guest's write as an exit instead");
+        StructCall.require(vm, Capability.IOEVENTFD, "a doorbell; handle the guest's write as an exit instead");
         checkValue(match);
         return open.add(() -> {
             EventFd event = EventFd.create(KvmDoorbell.describe(match));

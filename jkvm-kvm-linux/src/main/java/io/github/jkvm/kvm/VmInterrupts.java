@@ -61,7 +61,7 @@ final class VmInterrupts implements AutoCloseable {
     Interrupt interrupt(int gsi) {
         checkGsi(gsi);
         requireSome("interrupt " + gsi);
-        Requirement.require(vm, Capability.IRQFD, "interrupt(); use interruptLine()");
+        StructCall.require(vm, Capability.IRQFD, "interrupt(); use interruptLine()");
         return open.add(() -> IrqFd.edge(vm, gsi, open::remove));
     }
 
@@ -73,7 +73,7 @@ final class VmInterrupts implements AutoCloseable {
                     "resampled interrupt " + gsi + " needs an event loop made by a KVM VM, got " + loop);
         }
         requireAll("resampled interrupt " + gsi);
-        Requirement.require(
+        StructCall.require(
                 vm,
                 Capability.IRQFD_RESAMPLE,
                 "resampledInterrupt(); use interruptLine() and lower it when the guest has answered the device");
@@ -82,14 +82,14 @@ final class VmInterrupts implements AutoCloseable {
 
     void setRoutes(List<InterruptRoute> routes) {
         requireSome("setInterruptRoutes()");
-        Requirement.require(vm, Capability.IRQ_ROUTING, "setInterruptRoutes(); keep the default routes");
+        StructCall.require(vm, Capability.IRQ_ROUTING, "setInterruptRoutes(); keep the default routes");
         int limit = HostCapabilities.ask(vm, KVM_CAP_IRQ_ROUTING);
         RoutingTable.set(vm, List.copyOf(routes), limit, controllers);
     }
 
     Vm.Delivery send(long address, int data) {
         requireSome("sendMessage()");
-        Requirement.require(vm, Capability.SIGNAL_MSI, "sendMessage(); use interrupt() with a Message route");
+        StructCall.require(vm, Capability.SIGNAL_MSI, "sendMessage(); use interrupt() with a Message route");
         int result;
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment message = KVM_MSI.allocate(arena);
