@@ -5,6 +5,7 @@ module io.github.jkvm.machine {
     requires org.apache.commons.compress;
     requires org.tukaani.xz;
 
+    exports io.github.jkvm.machine;
     exports io.github.jkvm.machine.acpi;
     exports io.github.jkvm.machine.boot;
     exports io.github.jkvm.machine.device;
