@@ -155,7 +155,7 @@ final class RunState {
                 if (nanos <= 0) {
                     return null;
                 }
-                nanos = limit == null ? awaitForever() : changed.awaitNanos(nanos);
+                nanos = changed.awaitNanos(nanos);
             }
             long grace = GRACE.toNanos();
             while (alive > 0 && grace > 0 && !inGuest.contains(Thread.currentThread())) {
@@ -165,11 +165,6 @@ final class RunState {
         } finally {
             lock.unlock();
         }
-    }
-
-    private long awaitForever() throws InterruptedException {
-        changed.await();
-        return Long.MAX_VALUE;
     }
 
     private void interrupt() {
