@@ -213,6 +213,30 @@ public final class KvmX86VCpu extends KvmVCpu implements X86VCpu {
     }
 
     /**
+     * Reads floating-point and SSE registers as {@code KVM_GET_FPU} gives them: without MXCSR, which is 0, and stale where the processor has noted
+     * that they are in their initial state. {@link #fpu()} has neither fault.
+     *
+     * @return the state
+     * @throws IllegalStateException if this vCPU is closed or another thread runs it
+     * @throws KvmException if the host refuses
+     */
+    public FpuState legacyFpu() {
+        return withState(state::legacyFpu);
+    }
+
+    /**
+     * Sets floating-point and SSE registers as {@code KVM_SET_FPU} does: but for MXCSR, and without effect where the processor has noted that they
+     * are in their initial state. {@link #setFpu} has neither fault.
+     *
+     * @param fpu the state
+     * @throws IllegalStateException if this vCPU is closed or another thread runs it
+     * @throws KvmException if the host refuses
+     */
+    public void setLegacyFpu(FpuState fpu) {
+        change(() -> state.setLegacyFpu(fpu));
+    }
+
+    /**
      * Reads the state that a guest which runs guests of its own has beside the registers ({@code KVM_GET_NESTED_STATE}).
      *
      * @return a {@code struct kvm_nested_state} with its data, in the host processor's own format

@@ -15,6 +15,7 @@ import io.github.jkvm.kvm.layout.VCpuIoctls;
 import io.github.jkvm.kvm.layout.VCpuStateCodec;
 import io.github.jkvm.kvm.layout.X86CpuStructs;
 import io.github.jkvm.kvm.layout.X86Numbers;
+import io.github.jkvm.kvm.layout.XsaveCodec;
 import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.DebugRegisters;
 import io.github.jkvm.x86.FpuState;
@@ -34,6 +35,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /**
  * State of an x86 vCPU: the requests behind {@link io.github.jkvm.x86.X86VCpu}. Its user sees to it that no other thread runs the vCPU and that
@@ -120,11 +122,28 @@ final class X86VCpuState {
                 .formatted(registers.cr0(), registers.cr3(), registers.cr4(), registers.efer());
     }
 
+    /**
+     * Reads the x87 and SSE registers from the extended state. {@code KVM_GET_FPU} would not do: it leaves out MXCSR, and what it gives is stale
+     * if the processor has noted that the registers are in their initial state (Linux, arch/x86/kvm/x86.c, kvm_arch_vcpu_ioctl_get_fpu).
+     */
     FpuState fpu() {
+        return withXsave(XsaveCodec::fpu);
+    }
+
+    /** Sets the x87 and SSE registers in the extended state; after {@code KVM_SET_FPU} the processor may still take them as initial. */
+    void setFpu(FpuState state) {
+        withXsave(area -> {
+            XsaveCodec.write(area, state);
+            writeXsave(area);
+            return true;
+        });
+    }
+
+    FpuState legacyFpu() {
         return vcpu.get(VCpuIoctls.KVM_GET_FPU, RegisterStructs.KVM_FPU, USUAL, VCpuStateCodec::fpu);
     }
 
-    void setFpu(FpuState state) {
+    void setLegacyFpu(FpuState state) {
         vcpu.set(
                 VCpuIoctls.KVM_SET_FPU,
                 RegisterStructs.KVM_FPU,
@@ -179,12 +198,16 @@ final class X86VCpuState {
     }
 
     XsaveState xsave() {
+        return withXsave(area -> new XsaveState(Bytes.copyOf(area.toArray(ValueLayout.JAVA_BYTE))));
+    }
+
+    private <T> T withXsave(Function<MemorySegment, T> action) {
         int size = xsaveSize();
         boolean old = HostCapabilities.ask(vm, Capabilities.KVM_CAP_XSAVE2) == 0;
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment area = arena.allocate(size, XSAVE_ALIGNMENT);
             vcpu.call(old ? VCpuIoctls.KVM_GET_XSAVE : VCpuIoctls.KVM_GET_XSAVE2, area, size + " bytes", USUAL);
-            return new XsaveState(Bytes.copyOf(area.toArray(ValueLayout.JAVA_BYTE)));
+            return action.apply(area);
         }
     }
 
@@ -198,15 +221,19 @@ final class X86VCpuState {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment area = arena.allocate(state.data().length(), XSAVE_ALIGNMENT);
             area.copyFrom(MemorySegment.ofArray(state.data().toArray()));
-            vcpu.call(
-                    VCpuIoctls.KVM_SET_XSAVE,
-                    area,
-                    state.data().length() + " bytes",
-                    Map.of(
-                            Errno.EINVAL,
-                            "the area says that it holds components which the host or the guest's CPUID does not have, or"
-                                    + " MXCSR has reserved bits"));
+            writeXsave(area);
         }
+    }
+
+    private void writeXsave(MemorySegment area) {
+        vcpu.call(
+                VCpuIoctls.KVM_SET_XSAVE,
+                area,
+                area.byteSize() + " bytes",
+                Map.of(
+                        Errno.EINVAL,
+                        "the area says that it holds components which the host or the guest's CPUID does not have, or MXCSR has"
+                                + " reserved bits"));
     }
 
     private int xsaveSize() {

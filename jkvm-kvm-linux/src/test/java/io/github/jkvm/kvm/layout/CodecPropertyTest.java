@@ -127,6 +127,11 @@ class CodecPropertyTest {
         return Records.of(ClockState.class);
     }
 
+    @Property(tries = 200)
+    void floatingPointStateSurvivesTheExtendedState(@ForAll("floatingPointState") FpuState any) {
+        survives(RegisterStructs.KVM_XSAVE, any, XsaveCodec::write, XsaveCodec::fpu);
+    }
+
     /** {@code struct kvm_sregs2} has no interrupt bitmap. */
     @Property(tries = 200)
     void specialRegisters2SurviveButForTheirBitmap(@ForAll("specialRegisters2") SpecialRegisters2 any) {
