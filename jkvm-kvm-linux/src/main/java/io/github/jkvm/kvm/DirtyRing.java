@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The pages that one vCPU wrote, in the order in which it first wrote them (Linux, Documentation/virt/kvm/api.rst, KVM_CAP_DIRTY_LOG_RING).
  *
- * <p>Made with each vCPU after {@link KvmVm#enableDirtyRing}. Pages are reported for regions whose dirty tracking is on. A page is reported once;
- * it is reported again only after {@link KvmVm#resetDirtyRings()}. A full ring stops its vCPU with
+ * <p>Made with each vCPU after {@link KvmVm#enableDirtyRing}. Pages are reported for regions whose dirty tracking is on. A page is reported when it is first
+ * written, and may be when it is written again; it is reported again for sure only after {@link KvmVm#resetDirtyRings()}. A full ring stops its vCPU with
  * {@link io.github.jkvm.VmExit.DirtyRingFull}: harvest, reset, and run on. Safe for use by many threads, also while the vCPU runs.
  */
 public final class DirtyRing {
@@ -34,6 +34,8 @@ public final class DirtyRing {
 
     /** Counts on for ever; the entry is the remainder. The kernel has a counter of its own that starts with this one. */
     private int next;
+
+    private boolean overran;
 
     /** Takes the pages of a ring. */
     public interface PageHandler {
@@ -63,24 +65,61 @@ public final class DirtyRing {
      * again by the next call.
      *
      * @param handler takes them
-     * @return how many entries of the ring are free for the kernel once the rings are reset
+     * @return how many there were
+     * @throws DirtyRingOverrunException if the kernel lost pages, after those that are left were handed over
      * @throws IllegalStateException if the VM is closed
      */
     public synchronized int harvest(PageHandler handler) {
+        if (overran) {
+            findKernel();
+        }
         int count = 0;
-        while (count < entries) {
-            long entry = (next & (entries - 1)) * ENTRY_SIZE;
-            // What the kernel wrote before the flag is visible once the flag is; it takes the entry back only after
-            // ours is set.
-            if ((int) FLAGS_HANDLE.getAcquire(ring, entry + FLAGS) != KVM_DIRTY_GFN_F_DIRTY) {
-                break;
-            }
+        int flags = flags(next);
+        while (flags == KVM_DIRTY_GFN_F_DIRTY && count < entries) {
+            long entry = entry(next);
             handOver(handler, ring.get(JAVA_INT, entry + SLOT), ring.get(JAVA_LONG, entry + OFFSET));
-            FLAGS_HANDLE.setRelease(ring, entry + FLAGS, KVM_DIRTY_GFN_F_RESET);
+            markHarvested(next);
             next++;
             count++;
+            flags = flags(next);
+        }
+        if (flags == KVM_DIRTY_GFN_F_RESET) {
+            // All entries are harvested and none is reset. The kernel keeps 64 or more free, so it has gone round past
+            // us.
+            overran = true;
+            throw new DirtyRingOverrunException(
+                    "this host's KVM wrote more pages than its ring of " + entries
+                            + " entries holds; take every page for written, and use larger rings or, without rings, takeDirtyPages()");
         }
         return count;
+    }
+
+    /** After an overrun the kernel goes on writing further on than we read: gives it all entries up to there. */
+    private void findKernel() {
+        for (int ahead = 0; ahead < entries; ahead++) {
+            if (flags(next + ahead) == KVM_DIRTY_GFN_F_DIRTY) {
+                for (int i = 0; i < ahead; i++) {
+                    markHarvested(next + i);
+                }
+                next += ahead;
+                overran = false;
+                return;
+            }
+        }
+    }
+
+    private long entry(int index) {
+        return (index & (entries - 1)) * ENTRY_SIZE;
+    }
+
+    /** What the kernel wrote before the flag is visible once the flag is. */
+    private int flags(int index) {
+        return (int) FLAGS_HANDLE.getAcquire(ring, entry(index) + FLAGS);
+    }
+
+    /** The kernel takes the entry back at the next reset. */
+    private void markHarvested(int index) {
+        FLAGS_HANDLE.setRelease(ring, entry(index) + FLAGS, KVM_DIRTY_GFN_F_RESET);
     }
 
     private void handOver(PageHandler handler, int slot, long page) {

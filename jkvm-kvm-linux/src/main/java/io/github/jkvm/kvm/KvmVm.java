@@ -151,7 +151,12 @@ public class KvmVm implements Vm {
 
     /** Moves what the rings have to where the host's own writes are recorded, of whatever region it is. */
     private void collectDirtyPages() {
-        dirtyRings.collect((region, offset) -> region.markDirty(offset, DirtyPages.PAGE_SIZE));
+        try {
+            dirtyRings.collect((region, offset) -> region.markDirty(offset, DirtyPages.PAGE_SIZE));
+        } catch (DirtyRingOverrunException lost) {
+            // A page too many is copied in vain; one too few is a broken snapshot.
+            memory.memory().regions().forEach(region -> region.markDirty(0, region.size()));
+        }
     }
 
     /**
@@ -177,6 +182,7 @@ public class KvmVm implements Vm {
      *
      * @param handler takes the pages; see {@link DirtyRing.PageHandler} for when their contents may be read
      * @return how many pages there were
+     * @throws DirtyRingOverrunException if the kernel lost pages of one of the rings
      * @throws IllegalStateException if this VM is closed or has no rings
      * @throws KvmException if the host refuses
      */

@@ -107,10 +107,18 @@ final class VmDirtyRings {
     /** Harvests the rings of all vCPUs and gives their entries back to the kernel. */
     int collect(DirtyRing.PageHandler handler) {
         int count = 0;
+        DirtyRingOverrunException overrun = null;
         for (DirtyRing ring : rings.values()) {
-            count += ring.harvest(handler);
+            try {
+                count += ring.harvest(handler);
+            } catch (DirtyRingOverrunException e) {
+                overrun = e;
+            }
         }
         reset();
+        if (overrun != null) {
+            throw overrun;
+        }
         return count;
     }
 

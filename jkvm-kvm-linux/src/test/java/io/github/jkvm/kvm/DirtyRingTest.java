@@ -54,19 +54,46 @@ class DirtyRingTest {
         assertThat(ring.harvest(this::note)).isZero();
     }
 
+    /** What the kernel does at {@code KVM_RESET_DIRTY_RINGS}; returns where it stopped. */
+    private int reset(int from) {
+        int index = from;
+        while (flags(index) == RESET) {
+            memory.set(JAVA_INT, (index++ % ENTRIES) * ENTRY_SIZE, 0);
+        }
+        return index;
+    }
+
     @Test
-    void goesRoundTheRingManyTimesButNotPastWhatWasReset() {
+    void goesRoundTheRingManyTimes() {
+        int kernel = 0;
         for (int i = 0; i < 3 * ENTRIES; i++) {
             push(i, 3, i % 256);
             assertThat(ring.harvest(this::note)).isEqualTo(1);
+            kernel = reset(kernel);
         }
         assertThat(dirty).hasSize(3 * ENTRIES);
+        assertThat(kernel).isEqualTo(3 * ENTRIES);
+    }
 
-        for (int i = 0; i < ENTRIES; i++) {
-            push(i, 3, i);
+    @Test
+    void tellsThatTheKernelWentPastTheEndOfTheRingAndFindsItAgain() {
+        int kernel = 0;
+        for (; kernel < ENTRIES + 30; kernel++) {
+            push(kernel, 3, kernel % 256);
         }
-        assertThat(ring.harvest(this::note)).isEqualTo(ENTRIES);
+        assertThatThrownBy(() -> ring.harvest(this::note))
+                .isInstanceOf(DirtyRingOverrunException.class)
+                .hasMessageContaining("more pages than its ring of 256 entries holds; take every page for written");
+        assertThat(dirty).hasSize(ENTRIES);
+        assertThat(reset(0)).isEqualTo(ENTRIES);
         assertThat(ring.harvest(this::note)).isZero();
+
+        dirty.clear();
+        push(kernel, 3, 5);
+        push(kernel + 1, 3, 6);
+        assertThat(ring.harvest(this::note)).isEqualTo(2);
+        assertThat(dirty).containsExactly(0x5000L, 0x6000L);
+        assertThat(reset(ENTRIES)).isEqualTo(kernel + 2);
     }
 
     @Test

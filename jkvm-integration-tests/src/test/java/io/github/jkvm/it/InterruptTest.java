@@ -1,0 +1,328 @@
+package io.github.jkvm.it;
+
+import static java.util.concurrent.TimeUnit.SECONDS;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.jkvm.Capability;
+import io.github.jkvm.EventLoop;
+import io.github.jkvm.Interrupt;
+import io.github.jkvm.InterruptLine;
+import io.github.jkvm.InterruptRoute;
+import io.github.jkvm.Vm;
+import io.github.jkvm.kvm.KvmException;
+import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.x86.LapicState;
+import io.github.jkvm.x86.X86Vm;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.Test;
+
+@RequiresKvm({Capability.IRQCHIP, Capability.IRQFD})
+class InterruptTest {
+    private static final int READY = 0xAA;
+
+    /** Where the 8259s put their interrupts (Intel 8259A data sheet, ICW2). */
+    private static final int PIC_BASE = 0x20;
+
+    private static final int MESSAGE_VECTOR = 0x61;
+    private static final long APIC = 0xFEE0_0000L;
+    private static final int APIC_EOI = 0xB0;
+    private static final int APIC_ENABLE = 1 << 8;
+
+    /** Pins 4 to 7 of the first 8259 are level-triggered (PIIX4 data sheet, ELCR1). */
+    private static final int ELCR1 = 0x4D0;
+
+    /** Sets up the 8259s. */
+    private static Code16 pics() {
+        return new Code16()
+                .out(0x20, 0x11)
+                .out(0x21, PIC_BASE)
+                .out(0x21, 4)
+                .out(0x21, 1)
+                .out(0xA0, 0x11)
+                .out(0xA1, PIC_BASE + 8)
+                .out(0xA1, 2)
+                .out(0xA1, 1)
+                .out(0x21, 0)
+                .out(0xA1, 0)
+                .out(ELCR1, 0xC0);
+    }
+
+    /** A guest that does something, then waits for interrupts; each reports its vector and is ended. */
+    private static BareGuest guest(Consumer<X86Vm> prepare, Code16 code) {
+        code.out(BareGuest.REPORT, READY);
+        int wait = code.here();
+        code.sti().hlt().jmp(wait);
+        var guest = new BareGuest(prepare, code);
+        for (int irq = 0; irq < 8; irq++) {
+            int vector = PIC_BASE + irq;
+            guest.setHandler(
+                    vector,
+                    0x3000 + irq * 0x40,
+                    new Code16()
+                            .pushEax()
+                            .out(BareGuest.REPORT, vector)
+                            .out(0x20, 0x20)
+                            .popEax()
+                            .iret());
+        }
+        guest.setHandler(
+                MESSAGE_VECTOR,
+                0x4000,
+                new Code16()
+                        .pushEax()
+                        .pushEdi()
+                        .out(BareGuest.REPORT, MESSAGE_VECTOR)
+                        .movEdi((int) APIC + APIC_EOI)
+                        .movEax(0)
+                        .storeEax()
+                        .popEdi()
+                        .popEax()
+                        .iret());
+        return guest;
+    }
+
+    private static BareGuest ready(Consumer<X86Vm> prepare, Code16 code) {
+        BareGuest guest = guest(prepare, code);
+        try {
+            assertThat(guest.report()).isEqualTo(READY);
+        } catch (Throwable t) {
+            guest.close();
+            throw t;
+        }
+        return guest;
+    }
+
+    private static BareGuest ready() {
+        return ready(X86Vm::createIrqChip, pics());
+    }
+
+    private static void enableApic(BareGuest guest) {
+        LapicState lapic = guest.vcpu.lapic();
+        guest.vcpu.setLapic(lapic.withRegister(
+                LapicState.SPURIOUS_VECTOR, lapic.register(LapicState.SPURIOUS_VECTOR) | APIC_ENABLE | 0xFF));
+    }
+
+    private static InterruptRoute.Message message(int gsi) {
+        return new InterruptRoute.Message(gsi, APIC, MESSAGE_VECTOR);
+    }
+
+    @Test
+    void aPulsedLineInterruptsTheGuestOnce() {
+        try (BareGuest guest = ready()) {
+            guest.vm.interruptLine(3).pulse();
+            assertThat(guest.report()).isEqualTo(PIC_BASE + 3);
+            guest.vm.interruptLine(5).pulse();
+            assertThat(guest.report()).isEqualTo(PIC_BASE + 5);
+        }
+    }
+
+    @Test
+    void aRaisedLevelInterruptsUntilItIsLowered() {
+        try (BareGuest guest = ready()) {
+            InterruptLine line = guest.vm.interruptLine(6);
+            assertThat(line.gsi()).isEqualTo(6);
+            line.raise();
+            line.raise();
+            for (int i = 0; i < 3; i++) {
+                assertThat(guest.report()).isEqualTo(PIC_BASE + 6);
+            }
+            line.lower();
+            // A lower priority than line 6: were that still raised, it would come first.
+            guest.vm.interruptLine(7).raise();
+            assertThat(guest.report()).isEqualTo(PIC_BASE + 7);
+        }
+    }
+
+    @Test
+    void aSignalledInterruptReachesTheGuestFromAnotherThread() throws InterruptedException {
+        try (BareGuest guest = ready()) {
+            Interrupt interrupt = guest.vm.interrupt(4);
+            assertThat(interrupt.gsi()).isEqualTo(4);
+            int rounds = 200;
+            for (int i = 0; i < rounds; i++) {
+                Thread signaller = Thread.ofPlatform().start(interrupt::signal);
+                assertThat(guest.report()).isEqualTo(PIC_BASE + 4);
+                signaller.join();
+            }
+        }
+    }
+
+    @Test
+    void signalsThatTheGuestHasNotTakenMerge() {
+        try (BareGuest guest = ready()) {
+            Interrupt interrupt = guest.vm.interrupt(4);
+            interrupt.signal();
+            assertThat(guest.report()).isEqualTo(PIC_BASE + 4);
+            // The guest is in its handler now: of all these it takes one.
+            interrupt.signal();
+            interrupt.signal();
+            interrupt.signal();
+            // The kernel raises pins a moment later, on a thread of its own; closing waits for that.
+            interrupt.close();
+            assertThat(guest.report()).isEqualTo(PIC_BASE + 4);
+            guest.vm.interruptLine(5).pulse();
+            assertThat(guest.report()).isEqualTo(PIC_BASE + 5);
+        }
+    }
+
+    @Test
+    void aClosedInterruptRefusesToSignal() {
+        Interrupt left;
+        try (BareGuest guest = ready()) {
+            Interrupt interrupt = guest.vm.interrupt(4);
+            interrupt.close();
+            interrupt.close();
+            assertThatThrownBy(interrupt::signal)
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessage("interrupt 4 is closed");
+            left = guest.vm.interrupt(4);
+        }
+        assertThatThrownBy(left::signal).isInstanceOf(IllegalStateException.class);
+    }
+
+    @Test
+    @RequiresKvm(Capability.IRQFD_RESAMPLE)
+    void aResampledInterruptIsRaisedAnewAsLongAsTheDeviceWantsIt() throws InterruptedException {
+        try (BareGuest guest = ready()) {
+            EventLoop loop = guest.vm.createEventLoop(null);
+            var wanted = new AtomicInteger(5);
+            var ends = new AtomicInteger();
+            var allEnded = new CountDownLatch(6);
+            var interrupt = new AtomicReference<Interrupt>();
+            interrupt.set(guest.vm.resampledInterrupt(6, loop, () -> {
+                ends.incrementAndGet();
+                if (wanted.getAndDecrement() > 0) {
+                    interrupt.get().signal();
+                }
+                allEnded.countDown();
+            }));
+            interrupt.get().signal();
+            for (int i = 0; i < 6; i++) {
+                assertThat(guest.report()).isEqualTo(PIC_BASE + 6);
+            }
+            // The guest ends the last one once it runs on, and then takes this one.
+            guest.vm.interruptLine(7).raise();
+            assertThat(guest.report()).isEqualTo(PIC_BASE + 7);
+            assertThat(allEnded.await(30, SECONDS)).isTrue();
+            assertThat(ends).hasValue(6);
+            interrupt.get().close();
+        }
+    }
+
+    @Test
+    @RequiresKvm(Capability.IRQ_ROUTING)
+    void aRoutedNumberSendsAMessage() {
+        try (BareGuest guest = ready()) {
+            enableApic(guest);
+            guest.vm.setInterruptRoutes(List.of(message(30), new InterruptRoute.Pin(31, 0, 5)));
+            Interrupt message = guest.vm.interrupt(30);
+            Interrupt pin = guest.vm.interrupt(31);
+            for (int i = 0; i < 10; i++) {
+                message.signal();
+                assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+                pin.signal();
+                assertThat(guest.report()).isEqualTo(PIC_BASE + 5);
+            }
+            // Replaced as a whole: what 31 meant is gone.
+            guest.vm.setInterruptRoutes(List.of(message(31)));
+            pin.signal();
+            assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+        }
+    }
+
+    @Test
+    void refusesRoutesThatCannotBe() {
+        try (BareGuest guest = ready()) {
+            assertThatThrownBy(() -> guest.vm.setInterruptRoutes(List.of(new InterruptRoute.Pin(1, 2, 24))))
+                    .isInstanceOf(KvmException.class)
+                    .hasMessageContaining("KVM_SET_GSI_ROUTING (1 routes) failed with EINVAL")
+                    .hasMessageContaining("Pin[gsi=1, controller=2, pin=24]");
+            assertThatThrownBy(() -> guest.vm.setInterruptRoutes(List.of(message(4096))))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("the GSI must be below 4096");
+        }
+    }
+
+    @Test
+    @RequiresKvm(Capability.SIGNAL_MSI)
+    void tellsWhetherTheGuestTookAMessage() {
+        try (BareGuest guest = ready()) {
+            // Intel SDM volume 3, 11.11.1: bits 12 to 19 of the address are the destination. There is no APIC 9.
+            assertThat(guest.vm.sendMessage(APIC | 9 << 12, MESSAGE_VECTOR)).isEqualTo(Vm.Delivery.BLOCKED);
+            enableApic(guest);
+            assertThat(guest.vm.sendMessage(APIC, MESSAGE_VECTOR)).isEqualTo(Vm.Delivery.DELIVERED);
+            assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+        }
+    }
+
+    @Test
+    @RequiresKvm(Capability.SPLIT_IRQCHIP)
+    void aSplitIrqchipTakesMessagesButNoPins() {
+        try (BareGuest guest = ready(vm -> vm.enableSplitIrqChip(24), new Code16())) {
+            enableApic(guest);
+            guest.vm.setInterruptRoutes(List.of(message(5)));
+            guest.vm.interrupt(5).signal();
+            assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+            assertThat(guest.vm.sendMessage(APIC, MESSAGE_VECTOR)).isEqualTo(Vm.Delivery.DELIVERED);
+            assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+
+            assertThatThrownBy(() -> guest.vm.interruptLine(5))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("the IOAPIC of a split irqchip is the program's own")
+                    .hasMessageContaining("createIrqChip()");
+            EventLoop loop = guest.vm.createEventLoop(null);
+            assertThatThrownBy(() -> guest.vm.resampledInterrupt(5, loop, () -> {}))
+                    .isInstanceOf(IllegalStateException.class);
+            assertThatThrownBy(() -> guest.vm.setInterruptRoutes(List.of(new InterruptRoute.Pin(5, 2, 5))))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("a split irqchip has no pins in the kernel");
+        }
+    }
+
+    @Test
+    void tellsToCreateAControllerFirst() {
+        try (var guest = new BareGuest(new Code16())) {
+            EventLoop loop = guest.vm.createEventLoop(null);
+            List.<ThrowingCallable>of(
+                            () -> guest.vm.interruptLine(4),
+                            () -> guest.vm.interrupt(4),
+                            () -> guest.vm.resampledInterrupt(4, loop, () -> {}),
+                            () -> guest.vm.setInterruptRoutes(List.of()),
+                            () -> guest.vm.sendMessage(APIC, MESSAGE_VECTOR))
+                    .forEach(call -> assertThatThrownBy(call)
+                            .isInstanceOf(IllegalStateException.class)
+                            .hasMessageContaining(
+                                    "no interrupt controller; call createIrqChip() or enableSplitIrqChip() first"));
+            assertThatThrownBy(() -> guest.vm.interrupt(-1))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("interrupt number (GSI) -1 must be 0 or more");
+        }
+    }
+
+    @Test
+    void aWaitingGuestWakesForEveryInterrupt() throws InterruptedException {
+        int rounds = System.getProperty("jkvm.lane", "").equals("nested") ? 1_000 : 5_000;
+        try (BareGuest guest = ready()) {
+            Interrupt interrupt = guest.vm.interrupt(4);
+            var taken = new Semaphore(0);
+            Thread signaller = Thread.ofPlatform().start(() -> {
+                for (int i = 0; i < rounds; i++) {
+                    interrupt.signal();
+                    taken.acquireUninterruptibly();
+                }
+            });
+            for (int i = 0; i < rounds; i++) {
+                assertThat(guest.report()).isEqualTo(PIC_BASE + 4);
+                taken.release();
+            }
+            signaller.join();
+        }
+    }
+}
