@@ -1,0 +1,144 @@
+package io.github.jkvm.machine.boot.zstd;
+
+import java.io.IOException;
+import java.util.Arrays;
+
+/** Unpacks a Zstandard frame (RFC 8878, 3.1.1) without a dictionary, of any window. For one thread. */
+public final class ZstdDecoder {
+    /** The most bytes that a block unpacks to: 128 KiB (RFC 8878, 3.1.1.2.4). */
+    static final int MAX_BLOCK = 128 << 10;
+
+    /** How many bytes are read at once, and so may be read behind the data. */
+    static final int PADDING = Long.BYTES;
+
+    /** Kernels grow about five to seven times when they are unpacked. */
+    private static final int USUAL_GROWTH = 8;
+
+    private static final int MAGIC = 0xFD2F_B528;
+    private static final int SINGLE_SEGMENT = 1 << 5;
+    private static final int RESERVED = 1 << 3;
+    private static final int CHECKSUM = 1 << 2;
+    private static final int BLOCK_HEADER_SIZE = 3;
+    private static final int RAW = 0;
+    private static final int RLE = 1;
+    private static final int COMPRESSED = 2;
+
+    private final byte[] input;
+    private final int end;
+    private final Output output;
+    private int at;
+
+    private ZstdDecoder(byte[] frame, int size) {
+        input = Arrays.copyOf(frame, frame.length + PADDING);
+        end = frame.length;
+        output = new Output(size, (long) frame.length * USUAL_GROWTH);
+    }
+
+    /**
+     * Unpacks one frame.
+     *
+     * @param frame the frame; nothing may follow it
+     * @param size how many bytes it must unpack to
+     * @return the bytes
+     * @throws IOException if the frame is malformed, needs a dictionary, has another size, or its checksum is wrong
+     */
+    public static byte[] decode(byte[] frame, int size) throws IOException {
+        ZstdDecoder decoder = new ZstdDecoder(frame, size);
+        try {
+            return decoder.decode();
+        } catch (IndexOutOfBoundsException e) {
+            throw new IOException("zstd frame is cut off or malformed near offset " + decoder.at, e);
+        }
+    }
+
+    private byte[] decode() throws IOException {
+        int descriptor = readHeader();
+        Literals literals = new Literals();
+        Sequences sequences = new Sequences(output);
+        boolean last = false;
+        while (!last) {
+            int header = (int) take(BLOCK_HEADER_SIZE);
+            last = (header & 1) != 0;
+            readBlock(header >> 1 & 3, header >>> 3, literals, sequences);
+        }
+        if (output.length() != output.limit()) {
+            throw new IOException(
+                    "zstd frame unpacks to " + output.length() + " bytes, not to the " + output.limit() + " announced");
+        }
+        byte[] unpacked = output.toArray();
+        if ((descriptor & CHECKSUM) != 0 && take(Integer.BYTES) != (XxHash64.hash(unpacked) & 0xFFFF_FFFFL)) {
+            throw new IOException("zstd frame has a wrong checksum");
+        }
+        if (at != end) {
+            throw new IOException("zstd frame is followed by " + (end - at) + " bytes");
+        }
+        return unpacked;
+    }
+
+    /** Reads the frame header (3.1.1.1). Returns its descriptor. */
+    private int readHeader() throws IOException {
+        if ((int) take(Integer.BYTES) != MAGIC) {
+            throw new IOException("zstd frame does not begin with 28 b5 2f fd");
+        }
+        int descriptor = (int) take(1);
+        boolean singleSegment = (descriptor & SINGLE_SEGMENT) != 0;
+        if ((descriptor & RESERVED) != 0) {
+            throw new IOException("zstd frame has the reserved bit of its header set");
+        }
+        if (!singleSegment) {
+            // The window's size says how much to keep for matches; here that is always all.
+            take(1);
+        }
+        int dictionarySize = descriptor & 3;
+        if (take(dictionarySize == 3 ? 4 : dictionarySize) != 0) {
+            throw new IOException("zstd frame needs a dictionary");
+        }
+        int sizeFlag = descriptor >> 6;
+        int sizeBytes = sizeFlag == 0 ? (singleSegment ? 1 : 0) : 1 << sizeFlag;
+        long size = take(sizeBytes) + (sizeBytes == 2 ? 256 : 0);
+        if (sizeBytes > 0 && size != output.limit()) {
+            throw new IOException("zstd frame says that it unpacks to " + Long.toUnsignedString(size)
+                    + " bytes, not to the " + output.limit() + " announced");
+        }
+        return descriptor;
+    }
+
+    private void readBlock(int type, int size, Literals literals, Sequences sequences) throws IOException {
+        int start = at;
+        if (type == RLE) {
+            output.fill((byte) take(1), checkBlock(size));
+            return;
+        }
+        skip(size);
+        switch (type) {
+            case RAW -> output.copy(input, start, checkBlock(size));
+            case COMPRESSED -> {
+                int before = output.length();
+                int literalsEnd = literals.read(input, start, at);
+                sequences.read(input, literalsEnd, at, literals);
+                checkBlock(output.length() - before);
+            }
+            default -> throw new IOException("zstd block at offset " + start + " has the reserved type 3");
+        }
+    }
+
+    private static int checkBlock(int size) throws IOException {
+        if (size > MAX_BLOCK) {
+            throw new IOException("zstd block has " + size + " bytes; at most " + MAX_BLOCK + " are allowed");
+        }
+        return size;
+    }
+
+    private long take(int count) throws IOException {
+        int start = at;
+        skip(count);
+        return LittleEndian.number(input, start, count);
+    }
+
+    private void skip(int count) throws IOException {
+        if (count > end - at) {
+            throw new IOException("zstd frame is cut off at offset " + end);
+        }
+        at += count;
+    }
+}
