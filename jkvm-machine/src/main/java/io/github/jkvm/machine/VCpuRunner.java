@@ -17,6 +17,11 @@ final class VCpuRunner implements Runnable {
     /** The longest x86 instruction (Intel SDM, volume 2, 2.3.11). */
     private static final int MAX_INSTRUCTION = 15;
 
+    /** Where a processor starts after reset (Intel SDM, volume 3, 10.1.4). */
+    private static final long RESET_RIP = 0xFFF0;
+
+    private static final long RESET_BASE = 0xFFFF_0000L;
+
     /** {@link VmExit.Notify}: the guest's state is corrupt. */
     private static final long NOTIFY_CONTEXT_INVALID = 1;
 
@@ -104,6 +109,12 @@ final class VCpuRunner implements Runnable {
         try {
             SpecialRegisters special = vcpu.specialRegisters();
             long rip = vcpu.registers().rip();
+            if (rip == RESET_RIP && special.cs().base() == RESET_BASE) {
+                // AMD: the processor's state is undefined after a shutdown, so KVM resets it (Linux,
+                // arch/x86/kvm/svm/svm.c).
+                return text.append(" (the host has reset the vCPU, its registers are lost)")
+                        .toString();
+            }
             text.append('\n').append(vcpu.registers());
             text.append(String.format(
                     "%ncr0 %x cr2 %x cr3 %x cr4 %x efer %x cs %x (base %x)",
