@@ -2,6 +2,7 @@ package io.github.jkvm.kvm;
 
 import io.github.jkvm.Bytes;
 import io.github.jkvm.ExitHandler;
+import io.github.jkvm.GuestAddress;
 import io.github.jkvm.VCpu;
 import io.github.jkvm.VmExit;
 import io.github.jkvm.kvm.ffi.Errno;
@@ -388,6 +389,48 @@ public class KvmVCpu implements VCpu {
      */
     public DeviceAttributes attributes() {
         return new DeviceAttributes(fd);
+    }
+
+    /**
+     * Returns the registers by KVM's numbers for them.
+     *
+     * @return the registers
+     */
+    public OneRegisters oneRegisters() {
+        return new OneRegisters(this);
+    }
+
+    /**
+     * Switches a capability of this vCPU on by KVM's number ({@code KVM_ENABLE_CAP}), for those this library has no method for.
+     *
+     * @param number {@code KVM_CAP_*}
+     * @param arguments up to four numbers, whose meaning depends on the capability
+     * @throws IllegalArgumentException if there are more
+     * @throws IllegalStateException if this vCPU is closed or another thread runs it
+     * @throws KvmException if the host refuses
+     */
+    public void enableCapability(int number, long... arguments) {
+        withState(() -> {
+            VmCapability.enable(fd, number, arguments);
+            return true;
+        });
+    }
+
+    /**
+     * Fills the guest's page tables ahead of use, so that the guest does not leave to have it done ({@code KVM_PRE_FAULT_MEMORY}).
+     *
+     * @param base where the range begins, a multiple of the page size
+     * @param size its size in bytes, a multiple of the page size
+     * @throws IllegalArgumentException if the size is negative or the range passes the end of the address space
+     * @throws IllegalStateException if this vCPU is closed or another thread runs it
+     * @throws io.github.jkvm.UnsupportedCapabilityException if the host lacks {@link io.github.jkvm.Capability#PRE_FAULT_MEMORY}
+     * @throws KvmException if the host refuses, for instance because there is no memory
+     */
+    public void preFaultMemory(GuestAddress base, long size) {
+        withState(() -> {
+            PreFault.fill(vm.fd(), fd, base, size);
+            return true;
+        });
     }
 
     final OwnedFd fd() {

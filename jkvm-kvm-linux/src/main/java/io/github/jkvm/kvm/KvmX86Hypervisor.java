@@ -45,4 +45,15 @@ public final class KvmX86Hypervisor extends KvmHypervisor implements X86Hypervis
     public List<Msr> featureMsrs(List<Integer> indices) {
         return state.featureMsrs(indices);
     }
+
+    /**
+     * Returns what a guest's {@code cpuid} can answer to be taken for a guest of Hyper-V ({@code KVM_GET_SUPPORTED_HV_CPUID}).
+     *
+     * @return an immutable list
+     * @throws IllegalStateException if this hypervisor is closed
+     * @throws KvmException if the host does not offer Hyper-V's interface
+     */
+    public List<CpuidEntry> hypervCpuid() {
+        return state.hypervCpuid();
+    }
 }

@@ -1,11 +1,14 @@
 package io.github.jkvm.kvm;
 
+import io.github.jkvm.kvm.ffi.Errno;
 import io.github.jkvm.kvm.ffi.OwnedFd;
+import io.github.jkvm.kvm.layout.Capabilities;
 import io.github.jkvm.kvm.layout.ListCodec;
 import io.github.jkvm.kvm.layout.SystemIoctls;
 import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.Msr;
 import java.util.List;
+import java.util.Map;
 
 /** What an x86 host can do: the requests of {@code /dev/kvm} behind {@link io.github.jkvm.x86.X86Hypervisor}. */
 final class X86SystemState {
@@ -30,6 +33,18 @@ final class X86SystemState {
     List<CpuidEntry> emulatedCpuid() {
         return GrowingList.get(
                 kvm, SystemIoctls.KVM_GET_EMULATED_CPUID, FIRST_ROOM, ListCodec::cpuidRoom, ListCodec::cpuid);
+    }
+
+    List<CpuidEntry> hypervCpuid() {
+        if (HostCapabilities.ask(kvm.fd(), Capabilities.KVM_CAP_SYS_HYPERV_CPUID) == 0) {
+            throw kvm.refusal(
+                    SystemIoctls.KVM_GET_SUPPORTED_HV_CPUID,
+                    Errno.ENOTTY,
+                    "",
+                    Map.of(Errno.ENOTTY, "the host does not offer Hyper-V's interface to its guests"));
+        }
+        return GrowingList.get(
+                kvm, SystemIoctls.KVM_GET_SUPPORTED_HV_CPUID, FIRST_ROOM, ListCodec::cpuidRoom, ListCodec::cpuid);
     }
 
     List<Integer> msrIndices() {

@@ -11,13 +11,16 @@ import io.github.jkvm.GuestAddress;
 import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.UnsupportedCapabilityException;
+import io.github.jkvm.kvm.ArmVCpu;
 import io.github.jkvm.kvm.KvmException;
+import io.github.jkvm.kvm.KvmX86Hypervisor;
 import io.github.jkvm.kvm.KvmX86VCpu;
 import io.github.jkvm.kvm.KvmX86Vm;
 import io.github.jkvm.kvm.PmuEventFilter;
 import io.github.jkvm.kvm.PmuEventFilter.Action;
 import io.github.jkvm.kvm.PmuEventFilter.Encoding;
 import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.x86.Msr;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
@@ -29,6 +32,8 @@ import org.junit.jupiter.api.Test;
 class KvmExtrasTest {
     private static final int HLT = 0xF4;
     private static final int KVM_SEV_INIT = 0;
+    private static final int KVM_CAP_ONE_REG = 70;
+    private static final int KVM_CAP_SYS_HYPERV_CPUID = 191;
 
     private final X86Machine machine = new X86Machine();
     private final KvmX86Vm vm = KvmX86Vm.of(machine.vm);
@@ -118,5 +123,107 @@ class KvmExtrasTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> vm.registerEncryptedRegion(other))
                 .withMessageContaining("is not a region of this VM");
+    }
+
+    /** Linux, arch/x86/include/uapi/asm/kvm.h since 6.18: KVM_X86_REG_MSR(index). */
+    private static long msr(int index) {
+        return 0x2030_0002_0000_0000L | Integer.toUnsignedLong(index);
+    }
+
+    @Test
+    void readsAndSetsRegistersByNumber() {
+        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        vcpu.setCpuid(machine.hypervisor.supportedCpuid());
+        vcpu.setMsrs(List.of(new Msr(Msr.STAR, 0x1234_5678_0000_0000L)));
+        if (vm.checkExtension(KVM_CAP_ONE_REG) == 0) {
+            assertThatExceptionOfType(KvmException.class)
+                    .isThrownBy(() -> vcpu.oneRegisters().get(msr(Msr.STAR)))
+                    .withMessageContaining("KVM_GET_ONE_REG")
+                    .withMessageContaining("register 0x20300002c0000081")
+                    .withMessageContaining("Linux 6.18 or later");
+            assertThatExceptionOfType(KvmException.class)
+                    .isThrownBy(() -> vcpu.oneRegisters().ids())
+                    .withMessageContaining("KVM_GET_REG_LIST");
+            return;
+        }
+        assertThat(vcpu.oneRegisters().get(msr(Msr.STAR)).toLong()).isEqualTo(0x1234_5678_0000_0000L);
+        vcpu.oneRegisters()
+                .set(
+                        msr(Msr.STAR),
+                        Bytes.copyOf((byte) 0, (byte) 0, (byte) 0, (byte) 0, (byte) 1, (byte) 0, (byte) 0, (byte) 0));
+        assertThat(vcpu.msrs(List.of(Msr.STAR))).containsExactly(new Msr(Msr.STAR, 1L << 32));
+        assertThat(vcpu.oneRegisters().ids()).doesNotHaveDuplicates();
+        assertThatExceptionOfType(KvmException.class)
+                .isThrownBy(() -> vcpu.oneRegisters().get(msr(0x7FFF_1234)))
+                .withMessageContaining("the vCPU has no such register");
+    }
+
+    @Test
+    void refusesRegisterValuesOfTheWrongSize() {
+        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> vcpu.oneRegisters().set(msr(Msr.STAR), Bytes.copyOf((byte) 1)))
+                .withMessage("register 0x20300002c0000081 has 8 bytes; got 1");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> vcpu.oneRegisters().get(0x20F0_0000_0000_0000L))
+                .withMessageContaining("size code 15 in bits 52 to 55");
+    }
+
+    @Test
+    void refusesTheCallsOfArm() {
+        ArmVCpu vcpu = ArmVCpu.of(machine.vcpu(HLT));
+        assertThatExceptionOfType(KvmException.class)
+                .isThrownBy(vcpu::preferredTarget)
+                .withMessageContaining("KVM_ARM_PREFERRED_TARGET")
+                .withMessageContaining("only Arm hosts have this call");
+        assertThatExceptionOfType(KvmException.class)
+                .isThrownBy(() -> vcpu.init(new ArmVCpu.Target(5, Collections.nCopies(7, 0))))
+                .withMessageContaining("KVM_ARM_VCPU_INIT")
+                .withMessageContaining("only Arm hosts have this call");
+        assertThatExceptionOfType(KvmException.class)
+                .isThrownBy(() -> vcpu.finalizeFeature(4))
+                .withMessageContaining("KVM_ARM_VCPU_FINALIZE")
+                .withMessageContaining("feature 4");
+    }
+
+    @Test
+    void fillsPageTablesAheadOfUse() {
+        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        if (vm.supports(Capability.PRE_FAULT_MEMORY)) {
+            vcpu.preFaultMemory(GuestAddress.ZERO, 1 << 16);
+            assertThatExceptionOfType(KvmException.class)
+                    .isThrownBy(() -> vcpu.preFaultMemory(new GuestAddress(1 << 30), 4096))
+                    .withMessageContaining("KVM_PRE_FAULT_MEMORY")
+                    .withMessageContaining("there is no memory at this address");
+        } else {
+            assertThatExceptionOfType(UnsupportedCapabilityException.class)
+                    .isThrownBy(() -> vcpu.preFaultMemory(GuestAddress.ZERO, 1 << 16))
+                    .withMessageContaining("PRE_FAULT_MEMORY");
+        }
+        assertThatIllegalArgumentException().isThrownBy(() -> vcpu.preFaultMemory(new GuestAddress(-4096), 8192));
+    }
+
+    @Test
+    void refusesCapabilitiesThatAVCpuDoesNotHave() {
+        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        assertThatExceptionOfType(KvmException.class)
+                .isThrownBy(() -> vcpu.enableCapability(Integer.MAX_VALUE, 1))
+                .withMessageContaining("KVM_ENABLE_CAP")
+                .withMessageContaining("capability 2147483647, [1]");
+    }
+
+    @Test
+    void tellsWhatCpuidAnswersToGuestsOfHyperV() {
+        KvmX86Hypervisor hypervisor = (KvmX86Hypervisor) machine.hypervisor;
+        if (hypervisor.checkExtension(KVM_CAP_SYS_HYPERV_CPUID) == 0) {
+            assertThatExceptionOfType(KvmException.class)
+                    .isThrownBy(hypervisor::hypervCpuid)
+                    .withMessageContaining("KVM_GET_SUPPORTED_HV_CPUID")
+                    .withMessageContaining("does not offer Hyper-V's interface");
+        } else {
+            // Hypervisor Top Level Functional Specification, 2.4: leaf 0x40000001 is the interface, "Hv#1".
+            assertThat(hypervisor.hypervCpuid())
+                    .anyMatch(entry -> entry.function() == 0x4000_0001 && entry.eax() == 0x3123_7648);
+        }
     }
 }

@@ -76,6 +76,7 @@ public final class Capabilities {
     public static final int KVM_CAP_HALT_POLL = 182;
     public static final int KVM_CAP_X86_USER_SPACE_MSR = 188;
     public static final int KVM_CAP_X86_MSR_FILTER = 189;
+    public static final int KVM_CAP_SYS_HYPERV_CPUID = 191;
     public static final int KVM_CAP_DIRTY_LOG_RING = 192;
     public static final int KVM_CAP_X86_BUS_LOCK_EXIT = 193;
     public static final int KVM_CAP_SET_GUEST_DEBUG2 = 195;
