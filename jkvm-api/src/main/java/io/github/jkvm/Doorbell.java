@@ -29,14 +29,15 @@ public interface Doorbell extends AutoCloseable {
      * @param space ports or memory
      * @param address the port, or the guest-physical address, unsigned
      * @param length length of the write in bytes: 1, 2, 4 or 8, or 0 for any length (then no value may be asked for)
-     * @param value the only value that rings, or null for any
+     * @param value the only value that rings, zero- or sign-extended, or null for any
      */
     record Match(
             Space space, long address, int length, @Nullable Long value) {
         /**
          * Checks the parts.
          *
-         * @throws IllegalArgumentException if the length is none of those, a value is asked for without a length, or a port is above 0xffff
+         * @throws IllegalArgumentException if the length is none of those, or 8 for a port; if a value is asked for without a length or does not
+         *     fit it; or if a port is above 0xffff
          */
         public Match {
             if (length != 0 && length != 1 && length != 2 && length != 4 && length != 8) {
@@ -47,9 +48,20 @@ public interface Doorbell extends AutoCloseable {
                 throw new IllegalArgumentException(
                         "doorbell value " + value + " needs a length of 1, 2, 4 or 8 bytes, got 0");
             }
+            if (value != null && !fits(value, length * Byte.SIZE)) {
+                throw new IllegalArgumentException("doorbell value 0x" + Long.toHexString(value)
+                        + " does not fit a write of " + length + " bytes");
+            }
+            if (space == Space.PORT && length == Long.BYTES) {
+                throw new IllegalArgumentException("doorbell length 8 is too long for a port; give 0 (any), 1, 2 or 4");
+            }
             if (space == Space.PORT && (address < 0 || address > 0xFFFF)) {
                 throw new IllegalArgumentException("doorbell port 0x" + Long.toHexString(address) + " is above 0xffff");
             }
+        }
+
+        private static boolean fits(long value, int bits) {
+            return bits == Long.SIZE || value >>> bits == 0 || value >> (bits - 1) == -1;
         }
 
         /**
@@ -81,7 +93,7 @@ public interface Doorbell extends AutoCloseable {
          *
          * @param onlyValue the value
          * @return the match
-         * @throws IllegalArgumentException if this match is for any length
+         * @throws IllegalArgumentException if this match is for any length, or the value does not fit the length
          */
         public Match withValue(long onlyValue) {
             return new Match(space, address, length, onlyValue);

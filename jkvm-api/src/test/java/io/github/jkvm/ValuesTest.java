@@ -37,7 +37,18 @@ class ValuesTest {
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> Doorbell.Match.mmio(GuestAddress.ZERO, 0).withValue(1))
                 .withMessageContaining("needs a length");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Doorbell.Match.port(0x10, 2).withValue(0x1_0000))
+                .withMessage("doorbell value 0x10000 does not fit a write of 2 bytes");
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> Doorbell.Match.port(0x10, 1).withValue(-129));
+        assertThatIllegalArgumentException().isThrownBy(() -> Doorbell.Match.port(0x10, 8));
         assertThat(Doorbell.Match.port(0x10, 2).withValue(7).value()).isEqualTo(7);
+        assertThat(Doorbell.Match.port(0x10, 1).withValue(-128).value()).isEqualTo(-128);
+        assertThat(Doorbell.Match.mmio(GuestAddress.ZERO, 8)
+                        .withValue(Long.MIN_VALUE)
+                        .value())
+                .isEqualTo(Long.MIN_VALUE);
     }
 
     @Test

@@ -25,6 +25,10 @@ class KvmDeviceTest {
     private static final int TSC_CONTROL = 0;
 
     private static final int TSC_OFFSET = 0;
+
+    /** The descriptor -1. */
+    private static final Bytes NO_FILE = Bytes.copyOf((byte) -1, (byte) -1, (byte) -1, (byte) -1);
+
     private static final int NO_SUCH_DEVICE = 999;
 
     @Test
@@ -37,9 +41,10 @@ class KvmDeviceTest {
                 assertThat(device.type()).isEqualTo(VFIO);
                 assertThat(device.attributes().has(VFIO_FILE, VFIO_FILE_ADD)).isTrue();
                 assertThat(device.attributes().has(77, 0)).isFalse();
-                assertThatThrownBy(() -> device.attributes().set(VFIO_FILE, VFIO_FILE_ADD, Bytes.copyOf(new byte[4])))
+                assertThatThrownBy(() -> device.attributes().set(VFIO_FILE, VFIO_FILE_ADD, NO_FILE))
                         .isInstanceOf(KvmException.class)
-                        .hasMessageContaining("KVM_SET_DEVICE_ATTR (device of type 4");
+                        .hasMessageContaining("KVM_SET_DEVICE_ATTR (device of type 4")
+                        .hasMessageContaining("failed with EBADF");
                 // Linux, virt/kvm/vfio.c, kvm_vfio_create: only one in a VM.
                 assertThatThrownBy(() -> guest.kvm().createDevice(VFIO))
                         .isInstanceOf(KvmException.class)

@@ -78,7 +78,12 @@ public final class CoalescedMmioRing {
                 closed = true;
             }
             zones.remove(this);
-            int result = request(VmIoctls.KVM_UNREGISTER_COALESCED_MMIO, this);
+            int result;
+            try {
+                result = request(VmIoctls.KVM_UNREGISTER_COALESCED_MMIO, this);
+            } catch (IllegalStateException vmIsClosed) {
+                return; // and took its zones with it
+            }
             if (result < 0) {
                 throw KvmException.of(VmIoctls.KVM_UNREGISTER_COALESCED_MMIO.name(), toString(), -result);
             }

@@ -4,7 +4,6 @@ import static io.github.jkvm.kvm.layout.InterruptNumbers.KVM_IRQFD_FLAG_DEASSIGN
 import static io.github.jkvm.kvm.layout.InterruptNumbers.KVM_IRQFD_FLAG_RESAMPLE;
 import static io.github.jkvm.kvm.layout.InterruptStructs.KVM_IRQFD;
 
-import io.github.jkvm.EventLoop;
 import io.github.jkvm.Interrupt;
 import io.github.jkvm.kvm.ffi.Errno;
 import io.github.jkvm.kvm.ffi.EventFd;
@@ -31,7 +30,7 @@ final class IrqFd implements Interrupt {
     private boolean closed;
 
     /** How the kernel tells that the guest has ended a level-triggered interrupt. */
-    private record Resample(EventFd ended, EventLoop.Registration registration) {}
+    private record Resample(EventFd ended, EpollEventLoop.Watch registration) {}
 
     private IrqFd(OwnedFd vm, int gsi, EventFd event, @Nullable Resample resample, Consumer<IrqFd> onClose) {
         this.vm = vm;
@@ -58,7 +57,7 @@ final class IrqFd implements Interrupt {
     static IrqFd resampled(OwnedFd vm, int gsi, EpollEventLoop loop, Runnable onEnd, Consumer<IrqFd> onClose) {
         EventFd event = EventFd.create("interrupt " + gsi);
         EventFd ended = null;
-        EventLoop.Registration registration = null;
+        EpollEventLoop.Watch registration = null;
         try {
             ended = EventFd.create("end of interrupt " + gsi);
             registration = loop.onSignal(ended, onEnd, () -> {});
@@ -68,7 +67,7 @@ final class IrqFd implements Interrupt {
         } catch (Throwable t) {
             event.close();
             if (registration != null) {
-                registration.close();
+                registration.end();
             }
             if (ended != null) {
                 ended.close();
@@ -134,12 +133,15 @@ final class IrqFd implements Interrupt {
             closed = true;
         }
         onClose.accept(this);
-        int result = 0;
+        int result;
         try {
             result = request(KVM_IRQFD_FLAG_DEASSIGN);
+        } catch (IllegalStateException vmIsClosed) {
+            result = 0; // and took its interrupts with it
         } finally {
             if (resample != null) {
-                resample.registration.close();
+                // Code under way is not waited for, since the caller may hold a lock that it wants.
+                resample.registration.end();
                 resample.ended.close();
             }
             event.close();

@@ -39,6 +39,7 @@ public class KvmVm implements Vm {
     private final VmDoorbells doorbells;
     private final VmDirtyRings dirtyRings;
     private final CoalescedMmioRing coalescedWrites;
+    private final OpenChildren<GuestMemfd> guestMemfds = new OpenChildren<>();
     private final OpenChildren<KvmDevice> devices = new OpenChildren<>();
     private final OpenChildren<EpollEventLoop> loops = new OpenChildren<>();
     private final Object lock = new Object();
@@ -118,7 +119,57 @@ public class KvmVm implements Vm {
                     Capability.READONLY_MEMORY,
                     "this host's KVM has no memory that a guest can only read; add it as READ_WRITE");
         }
-        return memory.add(base, backing, access);
+        return memory.add(base, backing, access, null);
+    }
+
+    /**
+     * Creates memory that belongs to the guest alone.
+     *
+     * @param size size in bytes, a multiple of the page size
+     * @return the memory, closed with this VM
+     * @throws IllegalStateException if this VM is closed
+     * @throws UnsupportedCapabilityException if the host lacks {@link Capability#GUEST_MEMFD}
+     * @throws KvmException if the host refuses
+     */
+    public GuestMemfd createGuestMemfd(long size) {
+        return guestMemfds.add(() -> GuestMemfd.create(vm, size, guestMemfds::remove));
+    }
+
+    /**
+     * Adds memory that has two sets of pages ({@code KVM_SET_USER_MEMORY_REGION2}): those of {@code shared}, which this process sees, and private ones,
+     * which the guest uses where {@link #setMemoryAttributes} makes the memory private. Its dirty pages can't be tracked.
+     *
+     * @param base guest-physical address of its first byte, a multiple of the page size
+     * @param shared where the shared pages come from
+     * @param guestOnly where the private pages come from
+     * @param offset where in {@code guestOnly} the region begins, in bytes, a multiple of the page size
+     * @return the region, whose accessors see the shared pages
+     * @throws IllegalArgumentException if the place, size or offset is not a multiple of the page size, the region overlaps other memory,
+     *     or it passes the end of {@code guestOnly}
+     * @throws IllegalStateException if this VM or {@code guestOnly} is closed
+     * @throws KvmException if the host refuses
+     */
+    public MemoryRegion addMemory(GuestAddress base, MemoryBacking shared, GuestMemfd guestOnly, long offset) {
+        long pageSize = hypervisor.pageSize();
+        if (offset < 0 || offset % pageSize != 0 || offset > guestOnly.size() - shared.size()) {
+            throw new IllegalArgumentException("memory of " + shared.size() + " bytes from offset " + offset + " of "
+                    + guestOnly + " must begin at a multiple of " + pageSize + " and end within it");
+        }
+        return memory.add(base, shared, MemoryRegion.Access.READ_WRITE, new MemorySlots.GuestOnly(guestOnly, offset));
+    }
+
+    /**
+     * Sets what kind of memory a range of guest-physical addresses is ({@code KVM_SET_MEMORY_ATTRIBUTES}).
+     *
+     * @param base first address, a multiple of the page size
+     * @param size size in bytes, a multiple of the page size
+     * @param pages which pages the guest uses there
+     * @throws IllegalStateException if this VM is closed
+     * @throws UnsupportedCapabilityException if the host lacks {@link Capability#MEMORY_ATTRIBUTES}
+     * @throws KvmException if the host refuses
+     */
+    public void setMemoryAttributes(GuestAddress base, long size, GuestMemfd.Pages pages) {
+        GuestMemfd.setPages(vm, base, size, pages);
     }
 
     @Override
@@ -414,6 +465,7 @@ public class KvmVm implements Vm {
                     doorbells,
                     interrupts,
                     devices::close,
+                    guestMemfds::close,
                     coalescedWrites::end,
                     dirtyRings::end,
                     vm,

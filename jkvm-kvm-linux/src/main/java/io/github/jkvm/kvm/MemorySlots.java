@@ -7,6 +7,7 @@ import io.github.jkvm.HypervisorException;
 import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.kvm.ffi.Errno;
+import io.github.jkvm.kvm.ffi.Ioctl;
 import io.github.jkvm.kvm.ffi.OwnedFd;
 import io.github.jkvm.kvm.layout.MemoryStructs;
 import io.github.jkvm.kvm.layout.VmIoctls;
@@ -35,13 +36,23 @@ final class MemorySlots {
     private static final class Slot {
         final int number;
         final HostMemory host;
+        final @Nullable GuestOnly guestOnly;
         boolean logged;
 
-        Slot(int number, HostMemory host) {
+        Slot(int number, HostMemory host, @Nullable GuestOnly guestOnly) {
             this.number = number;
             this.host = host;
+            this.guestOnly = guestOnly;
         }
     }
+
+    /**
+     * Where a region's private pages come from.
+     *
+     * @param memfd the memory
+     * @param offset where in it the region begins, in bytes
+     */
+    record GuestOnly(GuestMemfd memfd, long offset) {}
 
     /**
      * Creates the memory of a VM, with no regions.
@@ -61,7 +72,8 @@ final class MemorySlots {
         return memory;
     }
 
-    MemoryRegion add(GuestAddress base, MemoryBacking backing, MemoryRegion.Access access) {
+    MemoryRegion add(
+            GuestAddress base, MemoryBacking backing, MemoryRegion.Access access, @Nullable GuestOnly guestOnly) {
         checkAligned("guest-physical address", base.value(), base.toString());
         checkAligned("size", backing.size(), Long.toString(backing.size()));
         if (backing instanceof MemoryBacking.File file) {
@@ -78,7 +90,7 @@ final class MemorySlots {
             HostMemory host = HostMemory.of(backing);
             try {
                 MemoryRegion region = MemoryRegion.of(base, host.segment(), access);
-                Slot slot = new Slot(number, host);
+                Slot slot = new Slot(number, host, guestOnly);
                 set(region, slot, region.size());
                 // Can't fail: regions are added under this object's lock only, and the place is free.
                 memory.add(region);
@@ -111,6 +123,10 @@ final class MemorySlots {
     synchronized void startDirtyTracking(MemoryRegion region) {
         checkOpen();
         Slot slot = slotOf(region);
+        if (slot.guestOnly != null) {
+            throw new HypervisorException(
+                    "KVM can't record what is written to " + region + ", which has a guest memfd; use memory without");
+        }
         if (!slot.logged) {
             dirtyLog.prepare();
             slot.logged = true;
@@ -184,10 +200,14 @@ final class MemorySlots {
     }
 
     private void set(MemoryRegion region, Slot slot, long size) {
+        GuestOnly guestOnly = slot.guestOnly;
         long flags = (slot.logged ? MemoryStructs.KVM_MEM_LOG_DIRTY_PAGES : 0)
-                | (region.access() == MemoryRegion.Access.READ_ONLY ? MemoryStructs.KVM_MEM_READONLY : 0);
+                | (region.access() == MemoryRegion.Access.READ_ONLY ? MemoryStructs.KVM_MEM_READONLY : 0)
+                | (guestOnly == null ? 0 : MemoryStructs.KVM_MEM_GUEST_MEMFD);
+        // The second form begins as the first does; kernels before 6.8 have the first only.
+        Ioctl request = guestOnly == null ? VmIoctls.KVM_SET_USER_MEMORY_REGION : VmIoctls.KVM_SET_USER_MEMORY_REGION2;
         try (Arena temporary = Arena.ofConfined()) {
-            var layout = MemoryStructs.KVM_USERSPACE_MEMORY_REGION;
+            var layout = MemoryStructs.KVM_USERSPACE_MEMORY_REGION2;
             MemorySegment arg = layout.allocate(temporary);
             arg.set(ValueLayout.JAVA_INT, layout.offset("slot"), slot.number);
             arg.set(ValueLayout.JAVA_INT, layout.offset("flags"), (int) flags);
@@ -200,10 +220,25 @@ final class MemorySlots {
                     ValueLayout.JAVA_LONG,
                     layout.offset("userspace_addr"),
                     slot.host.segment().address());
-            int result = vm.tryIoctl(VmIoctls.KVM_SET_USER_MEMORY_REGION, arg);
+            int result;
+            if (guestOnly == null) {
+                result = vm.tryIoctl(request, arg);
+            } else {
+                OwnedFd memfd = guestOnly.memfd.fd();
+                arg.set(ValueLayout.JAVA_LONG, layout.offset("guest_memfd_offset"), guestOnly.offset);
+                // A region that is taken away does not name its memfd, which may be closed by then.
+                arg.set(ValueLayout.JAVA_INT, layout.offset("guest_memfd"), size == 0 ? -1 : memfd.acquire());
+                try {
+                    result = vm.tryIoctl(request, arg);
+                } finally {
+                    if (size != 0) {
+                        memfd.release();
+                    }
+                }
+            }
             if (result < 0) {
                 throw new KvmException(
-                        VmIoctls.KVM_SET_USER_MEMORY_REGION.name(),
+                        request.name(),
                         region + ", slot " + slot.number,
                         -result,
                         -result == Errno.EINVAL

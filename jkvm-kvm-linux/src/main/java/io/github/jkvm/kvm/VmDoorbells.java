@@ -42,7 +42,6 @@ final class VmDoorbells implements AutoCloseable {
             StructCall.require(vm, Capability.IOEVENTFD_ANY_LENGTH, "a doorbell of any length; give a length");
         }
         StructCall.require(vm, Capability.IOEVENTFD, "a doorbell; handle the guest's write as an exit instead");
-        checkValue(match);
         return open.add(() -> {
             EventFd event = EventFd.create(KvmDoorbell.describe(match));
             var doorbell = new KvmDoorbell(match, event, this::detach);
@@ -59,19 +58,14 @@ final class VmDoorbells implements AutoCloseable {
         });
     }
 
-    /** A value that the guest can't write in this length would never ring. */
-    private static void checkValue(Doorbell.Match match) {
-        Long value = match.value();
-        int bits = match.length() * Byte.SIZE;
-        if (value != null && bits < Long.SIZE && value >>> bits != 0 && value >> (bits - 1) != -1) {
-            throw new IllegalArgumentException("doorbell value 0x" + Long.toHexString(value)
-                    + " does not fit a write of " + match.length() + " bytes");
-        }
-    }
-
     private void detach(KvmDoorbell doorbell) {
         open.remove(doorbell);
-        int result = request(doorbell, KVM_IOEVENTFD_FLAG_DEASSIGN);
+        int result;
+        try {
+            result = request(doorbell, KVM_IOEVENTFD_FLAG_DEASSIGN);
+        } catch (IllegalStateException vmIsClosed) {
+            return; // and took its doorbells with it
+        }
         if (result < 0) {
             throw KvmException.of(VmIoctls.KVM_IOEVENTFD.name(), "take off " + doorbell, -result);
         }

@@ -89,7 +89,6 @@ final class VmInterrupts implements AutoCloseable {
 
     Vm.Delivery send(long address, int data) {
         requireSome("sendMessage()");
-        StructCall.require(vm, Capability.SIGNAL_MSI, "sendMessage(); use interrupt() with a Message route");
         int result;
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment message = KVM_MSI.allocate(arena);
@@ -98,9 +97,12 @@ final class VmInterrupts implements AutoCloseable {
             message.set(ValueLayout.JAVA_INT, DATA, data);
             result = vm.tryIoctl(VmIoctls.KVM_SIGNAL_MSI, message);
         }
+        if (result == -Errno.ENOTTY) {
+            // Not asked before each message: only kernels before 3.5 lack it.
+            StructCall.require(vm, Capability.SIGNAL_MSI, "sendMessage(); use interrupt() with a Message route");
+        }
         // KVM answers "-1" when no local APIC is the message's destination, which reads as EPERM. Guests choose where
-        // the messages of
-        // their devices go, so this is no failure of the host: the message is lost, as on hardware.
+        // the messages of their devices go, so this is no failure of the host: the message is lost, as on hardware.
         if (result < 0 && result != -Errno.EPERM) {
             throw new KvmException(
                     VmIoctls.KVM_SIGNAL_MSI.name(),
