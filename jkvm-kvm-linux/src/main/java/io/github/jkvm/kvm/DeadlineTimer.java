@@ -2,6 +2,7 @@ package io.github.jkvm.kvm;
 
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,8 +12,6 @@ import org.jspecify.annotations.Nullable;
  * earliest deadline it knew of, and only then looks for what has come instead.
  */
 final class DeadlineTimer implements AutoCloseable {
-    private static final long NANOS_PER_MILLI = 1_000_000;
-
     /** Something that may have a deadline. */
     interface Member {
         /** No deadline is set. */
@@ -28,11 +27,10 @@ final class DeadlineTimer implements AutoCloseable {
     }
 
     private final Set<Member> members = ConcurrentHashMap.newKeySet();
-    private final Object lock = new Object();
     private @Nullable Thread thread;
-    private boolean closed;
+    private volatile boolean closed;
 
-    /** True while the thread sleeps with no deadline in sight or is at work: whoever sets a deadline must wake it. */
+    /** True while the thread is at work, or sleeps with no deadline in sight: whoever sets a deadline must wake it. */
     private volatile boolean awaitsAny = true;
 
     /** When the thread will look again. Means something only if it does not await any. */
@@ -46,22 +44,16 @@ final class DeadlineTimer implements AutoCloseable {
      */
     void watch(Member member, long deadline) {
         members.add(member);
-        if (!awaitsAny && deadline - nextLook >= 0) {
-            return;
+        if (awaitsAny || deadline - nextLook < 0) {
+            LockSupport.unpark(thread());
         }
-        synchronized (lock) {
-            if (closed) {
-                return;
-            }
-            if (thread == null) {
-                thread = Thread.ofPlatform().daemon().name("jkvm-deadline").start(this::serve);
-            }
-            if (awaitsAny || deadline - nextLook < 0) {
-                nextLook = deadline;
-                awaitsAny = false;
-                lock.notifyAll();
-            }
+    }
+
+    private synchronized @Nullable Thread thread() {
+        if (thread == null && !closed) {
+            thread = Thread.ofPlatform().daemon().name("jkvm-deadline").start(this::serve);
         }
+        return thread;
     }
 
     /** Forgets a member that will have no more deadlines. */
@@ -70,54 +62,38 @@ final class DeadlineTimer implements AutoCloseable {
     }
 
     private void serve() {
-        synchronized (lock) {
-            while (!closed) {
-                // Before the members are asked: one that sets a deadline after it was asked sees this and waits for the
-                // lock.
-                awaitsAny = true;
-                long now = System.nanoTime();
-                long soonest = Member.NONE;
-                for (Member member : members) {
-                    soonest = Math.min(soonest, member.expire(now));
-                }
-                if (soonest != Member.NONE) {
-                    nextLook = now + soonest;
-                    awaitsAny = false;
-                }
-                sleep();
+        while (!closed) {
+            // Before the members are asked: one that sets a deadline after it was asked sees this and wakes the thread.
+            awaitsAny = true;
+            long now = System.nanoTime();
+            long soonest = Member.NONE;
+            for (Member member : members) {
+                soonest = Math.min(soonest, member.expire(now));
+            }
+            if (soonest == Member.NONE) {
+                LockSupport.park(this);
+            } else {
+                nextLook = now + soonest;
+                awaitsAny = false;
+                LockSupport.parkNanos(this, nextLook - System.nanoTime());
             }
         }
     }
 
-    private void sleep() {
-        try {
-            while (!closed) {
-                if (awaitsAny) {
-                    lock.wait();
-                    continue;
-                }
-                long left = nextLook - System.nanoTime();
-                if (left <= 0) {
-                    return;
-                }
-                lock.wait(left / NANOS_PER_MILLI, (int) (left % NANOS_PER_MILLI));
-            }
-        } catch (InterruptedException e) {
-            // Nobody has a reason to interrupt this thread; it just looks again.
-        }
-    }
-
-    /** Ends the thread and waits for it, unless called from it. */
+    /** Ends the thread and waits for it. */
     @Override
     public void close() {
         Thread ending;
-        synchronized (lock) {
+        synchronized (this) {
             closed = true;
-            lock.notifyAll();
             ending = thread;
         }
+        if (ending == null) {
+            return;
+        }
+        LockSupport.unpark(ending);
         boolean interrupted = false;
-        while (ending != null && ending.isAlive()) {
+        while (ending.isAlive()) {
             try {
                 ending.join();
             } catch (InterruptedException e) {

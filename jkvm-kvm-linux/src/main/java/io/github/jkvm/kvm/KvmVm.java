@@ -428,17 +428,15 @@ public class KvmVm implements Vm {
             closing = true;
             stopping = List.copyOf(vcpus);
         }
-        if (isRunByCurrentThread()) {
-            // The last vCPU to be left does the rest.
+        if (isRunByCurrentThread() || loops.any(EpollEventLoop::inLoop)) {
+            // Whom this thread would wait for may wait for it. The last vCPU to be left does the rest.
             stopping.forEach(KvmVCpu::closeWithoutWaiting);
+            finishClosing();
             return;
         }
         stopping.forEach(KvmVCpu::close);
         finishClosing();
-        if (!loops.any(EpollEventLoop::inLoop)) {
-            // A loop's thread would be waited for by the one that it waits for.
-            awaitClosed();
-        }
+        awaitClosed();
     }
 
     final void vcpuClosed(KvmVCpu vcpu) {

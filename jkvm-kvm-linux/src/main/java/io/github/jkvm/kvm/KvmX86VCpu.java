@@ -69,7 +69,10 @@ public final class KvmX86VCpu extends KvmVCpu implements X86VCpu {
 
     @Override
     public void setSpecialRegisters(SpecialRegisters registers) {
-        change(() -> state.setSpecialRegisters(registers));
+        change(() -> {
+            state.setSpecialRegisters(registers);
+            page().setCr8(registers.cr8());
+        });
     }
 
     @Override
@@ -79,7 +82,10 @@ public final class KvmX86VCpu extends KvmVCpu implements X86VCpu {
 
     @Override
     public void setSpecialRegisters2(SpecialRegisters2 registers) {
-        change(() -> state.setSpecialRegisters2(registers));
+        change(() -> {
+            state.setSpecialRegisters2(registers);
+            page().setCr8(registers.registers().cr8());
+        });
     }
 
     @Override

@@ -150,6 +150,11 @@ final class RunPage {
         page.set(JAVA_BYTE, KVM_RUN.offset(path), (byte) value);
     }
 
+    /** Without a local APIC in the kernel, each entry takes CR8 from here, over what was set with the other registers. */
+    void setCr8(long value) {
+        setU64("cr8", value);
+    }
+
     int u16(String path) {
         return Short.toUnsignedInt(page.get(JAVA_SHORT, KVM_RUN.offset(path)));
     }

@@ -1,0 +1,17 @@
+package io.github.jkvm.it;
+
+/** Where the tests run. */
+final class Lane {
+    private static final boolean EMULATED = "nested".equals(System.getProperty("jkvm.lane"));
+
+    private Lane() {}
+
+    /**
+     * Returns how often to repeat something: all of it on a real processor, a tenth where the processor is emulated in software.
+     *
+     * @param full how often on a real processor
+     */
+    static int repeats(int full) {
+        return EMULATED ? full / 10 : full;
+    }
+}
