@@ -266,4 +266,13 @@ public final class KvmX86VCpu extends KvmVCpu implements X86VCpu {
     public void setNestedState(Bytes nested) {
         change(() -> state.setNestedState(nested));
     }
+
+    /**
+     * Returns the registers that can be shared through the run page.
+     *
+     * @return the registers, of which none is shared at first
+     */
+    public SyncedRegisters syncedRegisters() {
+        return new SyncedRegisters(vm().fd(), this);
+    }
 }

@@ -142,6 +142,11 @@ final class RunPage {
         return bytes(KVM_RUN.offset(path), KVM_RUN.size(path));
     }
 
+    /** A structure in the page. */
+    MemorySegment part(String path) {
+        return page.asSlice(KVM_RUN.offset(path), KVM_RUN.size(path));
+    }
+
     int u8(String path) {
         return Byte.toUnsignedInt(page.get(JAVA_BYTE, KVM_RUN.offset(path)));
     }

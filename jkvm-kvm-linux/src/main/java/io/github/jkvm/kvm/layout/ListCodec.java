@@ -24,6 +24,10 @@ public final class ListCodec {
     private static final long EBX = KVM_CPUID_ENTRY2.offset("ebx");
     private static final long ECX = KVM_CPUID_ENTRY2.offset("ecx");
     private static final long EDX = KVM_CPUID_ENTRY2.offset("edx");
+    private static final long CPUID_PADDING = KVM_CPUID_ENTRY2.offset("padding");
+
+    /** Padding of an entry that the kernel has not filled in; its own is 0. */
+    private static final int UNTOUCHED = -1;
 
     private static final long NMSRS = KVM_MSRS.offset("nmsrs");
     private static final long MSR_ENTRIES = KVM_MSRS.offset("entries");
@@ -45,6 +49,9 @@ public final class ListCodec {
     public static MemorySegment cpuidRoom(SegmentAllocator allocator, int room) {
         MemorySegment struct = KVM_CPUID2.allocate(allocator, room);
         Fields.u32(struct, NENT, room);
+        for (int i = 0; i < room; i++) {
+            Fields.u32(struct, CPUID_ENTRIES + i * KVM_CPUID_ENTRY2.size() + CPUID_PADDING, UNTOUCHED);
+        }
         return struct;
     }
 
@@ -56,7 +63,8 @@ public final class ListCodec {
      * @return a {@code kvm_cpuid2}
      */
     public static MemorySegment cpuid(SegmentAllocator allocator, List<CpuidEntry> entries) {
-        MemorySegment struct = cpuidRoom(allocator, entries.size());
+        MemorySegment struct = KVM_CPUID2.allocate(allocator, entries.size());
+        Fields.u32(struct, NENT, entries.size());
         long at = CPUID_ENTRIES;
         for (CpuidEntry entry : entries) {
             Fields.u32(struct, at + FUNCTION, entry.function());
@@ -72,16 +80,17 @@ public final class ListCodec {
     }
 
     /**
-     * Reads CPUID answers.
+     * Reads CPUID answers. Some kernels (Linux 6.1 among them) leave the counter as it was when they give a vCPU's answers, so entries that
+     * were not filled in are left out.
      *
      * @param struct a {@code kvm_cpuid2}
-     * @return an immutable list of as many as it counts
+     * @return an immutable list of as many as it counts and holds
      */
     public static List<CpuidEntry> cpuid(MemorySegment struct) {
         int count = count(struct, NENT, CPUID_ENTRIES, KVM_CPUID_ENTRY2.size());
         List<CpuidEntry> entries = new ArrayList<>(count);
         long at = CPUID_ENTRIES;
-        for (int i = 0; i < count; i++) {
+        for (int i = 0; i < count && Fields.u32(struct, at + CPUID_PADDING) != UNTOUCHED; i++) {
             entries.add(new CpuidEntry(
                     Fields.u32(struct, at + FUNCTION),
                     Fields.u32(struct, at + INDEX),

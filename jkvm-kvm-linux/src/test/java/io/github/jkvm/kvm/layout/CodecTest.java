@@ -6,9 +6,11 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.GuestDebug;
 import io.github.jkvm.x86.GuestDebug.Feature;
 import io.github.jkvm.x86.IrqChipState.Pic;
+import io.github.jkvm.x86.Msr;
 import io.github.jkvm.x86.MsrFilter;
 import io.github.jkvm.x86.MsrFilter.Access;
 import io.github.jkvm.x86.MsrFilter.Unlisted;
@@ -147,9 +149,19 @@ class CodecTest {
 
     @Test
     void neverReadsMoreEntriesThanThereIsMemoryFor() {
-        MemorySegment struct = ListCodec.cpuidRoom(arena, 2);
+        MemorySegment struct = ListCodec.msrs(arena, List.of(new Msr(1, 2), new Msr(3, 4)));
         struct.set(JAVA_INT, 0, -1);
-        assertThat(ListCodec.cpuid(struct)).hasSize(2);
+        assertThat(ListCodec.msrs(struct)).hasSize(2);
+    }
+
+    /** Linux 6.1, kvm_vcpu_ioctl_get_cpuid2: on success the counter is not changed. */
+    @Test
+    void leavesOutCpuidEntriesThatTheKernelDidNotFillIn() {
+        MemorySegment room = ListCodec.cpuidRoom(arena, 3);
+        var entry = new CpuidEntry(0, 0, 0, 0, 0, 0, 0);
+        MemorySegment filled = ListCodec.cpuid(arena, List.of(entry));
+        MemorySegment.copy(filled, 8, room, 8, filled.byteSize() - 8);
+        assertThat(ListCodec.cpuid(room)).containsExactly(entry);
     }
 
     @Test
