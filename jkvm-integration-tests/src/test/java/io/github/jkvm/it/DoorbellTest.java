@@ -13,10 +13,13 @@ import io.github.jkvm.VmExit;
 import io.github.jkvm.kvm.KvmException;
 import io.github.jkvm.testkit.RequiresKvm;
 import java.lang.management.ManagementFactory;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 
@@ -160,6 +163,59 @@ class DoorbellTest {
             });
             assertThat(closed.await(30, SECONDS)).isTrue();
             assertThatThrownBy(() -> guest.vm.createEventLoop(null)).isInstanceOf(IllegalStateException.class);
+        }
+    }
+
+    @Test
+    void theVmCanBeClosedWhileOthersPlaceAndCloseDoorbells() throws InterruptedException {
+        for (int round = 0; round < 20; round++) {
+            var guest = new BareGuest(new Code16());
+            EventLoop loop = guest.vm.createEventLoop(null);
+            var begun = new CountDownLatch(3);
+            var unexpected = new AtomicReference<Throwable>();
+            List<Thread> threads = IntStream.range(0, 3)
+                    .mapToObj(t -> Thread.ofPlatform()
+                            .start(() -> placeUntilRefused(
+                                    guest, loop, Doorbell.Match.port(PORT + t, 1), begun, unexpected)))
+                    .toList();
+            assertThat(begun.await(30, SECONDS)).isTrue();
+            guest.close();
+            for (Thread thread : threads) {
+                thread.join();
+            }
+            assertThat(unexpected.get()).isNull();
+        }
+    }
+
+    private static void placeUntilRefused(
+            BareGuest guest,
+            EventLoop loop,
+            Doorbell.Match match,
+            CountDownLatch begun,
+            AtomicReference<Throwable> unexpected) {
+        try {
+            while (true) {
+                Doorbell doorbell = guest.vm.doorbell(match);
+                try {
+                    loop.onRing(doorbell, () -> {});
+                } finally {
+                    // Must not throw, whether the VM is closed meanwhile or not.
+                    closeOrReport(doorbell, unexpected);
+                }
+                begun.countDown();
+            }
+        } catch (IllegalStateException closed) {
+            begun.countDown();
+        } catch (Throwable t) {
+            unexpected.set(t);
+        }
+    }
+
+    private static void closeOrReport(Doorbell doorbell, AtomicReference<Throwable> unexpected) {
+        try {
+            doorbell.close();
+        } catch (Throwable t) {
+            unexpected.set(t);
         }
     }
 

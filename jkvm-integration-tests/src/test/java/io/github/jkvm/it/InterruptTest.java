@@ -216,6 +216,53 @@ class InterruptTest {
         }
     }
 
+    /** Has the IOAPIC turn a pin into {@link #MESSAGE_VECTOR}, level-triggered (82093AA data sheet, 3.2.4). */
+    private static Code16 ioapic(int pin) {
+        return new Code16()
+                .movEdi(0xFEC0_0000)
+                .movEax(0x10 + 2 * pin)
+                .storeEax()
+                .addEdi(0x10)
+                .movEax(1 << 15 | MESSAGE_VECTOR)
+                .storeEax();
+    }
+
+    @Test
+    @RequiresKvm(Capability.IRQFD_RESAMPLE)
+    void theLocalApicsEndOfInterruptResamplesALineOfTheIoapic() throws InterruptedException {
+        int pin = 20;
+        try (BareGuest guest = ready(X86Vm::createIrqChip, ioapic(pin))) {
+            enableApic(guest);
+            EventLoop loop = guest.vm.createEventLoop(null);
+            var wanted = new AtomicInteger(3);
+            var lastEnd = new CountDownLatch(1);
+            var interrupt = new AtomicReference<Interrupt>();
+            interrupt.set(guest.vm.resampledInterrupt(pin, loop, () -> {
+                if (wanted.decrementAndGet() > 0) {
+                    interrupt.get().signal();
+                } else {
+                    lastEnd.countDown();
+                }
+            }));
+            interrupt.get().signal();
+            for (int i = 0; i < 3; i++) {
+                assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+            }
+            // The guest ends the last one when it runs on; the message shows that it has.
+            Thread sender = Thread.ofPlatform().start(() -> {
+                try {
+                    lastEnd.await();
+                } catch (InterruptedException e) {
+                    throw new AssertionError(e);
+                }
+                guest.vm.sendMessage(APIC, MESSAGE_VECTOR);
+            });
+            assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+            sender.join();
+            assertThat(wanted).hasValue(0);
+        }
+    }
+
     @Test
     @RequiresKvm(Capability.IRQ_ROUTING)
     void aRoutedNumberSendsAMessage() {

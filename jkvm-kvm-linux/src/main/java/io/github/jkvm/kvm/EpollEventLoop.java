@@ -12,7 +12,6 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Objects;
-import java.util.PriorityQueue;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
@@ -39,7 +38,7 @@ final class EpollEventLoop implements EventLoop {
     private final Consumer<EpollEventLoop> onEnd;
     private final Epoll epoll;
     private final EventFd wakeUp;
-    private final TimerFd timer;
+    private final LoopTimers timers;
 
     private final Object lock = new Object();
     private volatile boolean closing;
@@ -52,24 +51,18 @@ final class EpollEventLoop implements EventLoop {
     /** Whether {@link #wakeUp} was signalled for what is waiting: once is enough. */
     private boolean woken;
 
-    /** By time. Times of {@link System#nanoTime()} may pass the end of a long: only their difference means something. */
-    private final PriorityQueue<Delayed> delayed =
-            new PriorityQueue<>((a, b) -> Long.compare(a.deadline - b.deadline, 0));
-
-    private boolean timerSet;
-    private long timerDeadline;
-
     /** What is watched, at the index in the low half of its token. */
     private @Nullable Watch[] watches = new @Nullable Watch[8];
 
     private long registrations;
 
-    private EpollEventLoop(String name, Epoll epoll, EventFd wakeUp, TimerFd timer, Consumer<EpollEventLoop> onEnd) {
+    private EpollEventLoop(
+            String name, Epoll epoll, EventFd wakeUp, LoopTimers timers, Consumer<EpollEventLoop> onEnd) {
         this.onEnd = onEnd;
         this.name = name;
         this.epoll = epoll;
         this.wakeUp = wakeUp;
-        this.timer = timer;
+        this.timers = timers;
         this.thread = Thread.ofPlatform().daemon().name(name).unstarted(this::loop);
     }
 
@@ -90,7 +83,7 @@ final class EpollEventLoop implements EventLoop {
             timer = TimerFd.create(name + " timer");
             epoll.add(wakeUp.fd(), Epoll.IN, WAKE_UP);
             epoll.add(timer.fd(), Epoll.IN, TIMER);
-            var loop = new EpollEventLoop(name, epoll, wakeUp, timer, onEnd);
+            var loop = new EpollEventLoop(name, epoll, wakeUp, new LoopTimers(timer), onEnd);
             loop.thread.start();
             return loop;
         } catch (Throwable t) {
@@ -178,11 +171,11 @@ final class EpollEventLoop implements EventLoop {
 
     @Override
     public Registration schedule(Duration delay, Runnable action) {
-        var timed = new Delayed(System.nanoTime() + nanos(delay), Objects.requireNonNull(action, "action"));
+        Objects.requireNonNull(action, "action");
+        var timed = new Timed(System.nanoTime() + nanos(delay), action);
         synchronized (lock) {
             checkOpen();
-            delayed.add(timed);
-            setTimer();
+            timers.add(timed);
         }
         return timed;
     }
@@ -276,8 +269,7 @@ final class EpollEventLoop implements EventLoop {
             wakeUp.take();
         } else if (token == TIMER) {
             synchronized (lock) {
-                timer.take();
-                timerSet = false;
+                timers.ranOut();
             }
         } else {
             Watch watch;
@@ -291,33 +283,22 @@ final class EpollEventLoop implements EventLoop {
     }
 
     private void runDelayed() {
+        synchronized (lock) {
+            if (timers.isEmpty()) {
+                return;
+            }
+        }
         // Code that delays more code by nothing waits for the next round, so that it can't keep others from running.
-        long now = 0;
+        long now = System.nanoTime();
         while (!closing) {
-            Delayed due;
+            LoopTimers.Delayed due;
             synchronized (lock) {
-                due = delayed.peek();
-                if (due == null) {
-                    return;
-                }
-                now = now == 0 ? System.nanoTime() : now;
-                if (due.deadline - now > 0) {
-                    setTimer();
-                    return;
-                }
-                delayed.remove();
+                due = timers.takeDue(now);
+            }
+            if (due == null) {
+                return;
             }
             due.run(0);
-        }
-    }
-
-    /** Sets the timer to the earliest deadline unless it is. Called with the lock held. */
-    private void setTimer() {
-        Delayed first = delayed.peek();
-        if (first != null && !(timerSet && timerDeadline == first.deadline)) {
-            timer.set(first.deadline - System.nanoTime());
-            timerSet = true;
-            timerDeadline = first.deadline;
         }
     }
 
@@ -348,7 +329,7 @@ final class EpollEventLoop implements EventLoop {
         synchronized (lock) {
             closing = true;
             waiting.clear();
-            delayed.clear();
+            timers.clear();
             open = Arrays.stream(watches).filter(Objects::nonNull).toArray(Watch[]::new);
         }
         for (Watch watch : open) {
@@ -356,18 +337,16 @@ final class EpollEventLoop implements EventLoop {
         }
         epoll.close();
         wakeUp.close();
-        timer.close();
+        timers.close();
         onEnd.accept(this);
     }
 
     /** Code that runs once, after a delay. */
-    private final class Delayed extends LoopEntry {
-        private final long deadline;
+    private final class Timed extends LoopTimers.Delayed {
         private final Runnable action;
 
-        Delayed(long deadline, Runnable action) {
-            super(EpollEventLoop.this);
-            this.deadline = deadline;
+        Timed(long deadline, Runnable action) {
+            super(EpollEventLoop.this, deadline);
             this.action = action;
         }
 
@@ -380,7 +359,7 @@ final class EpollEventLoop implements EventLoop {
         void end() {
             synchronized (lock) {
                 setEnded();
-                delayed.remove(this);
+                timers.remove(this);
             }
         }
     }
