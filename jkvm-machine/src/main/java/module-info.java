@@ -2,7 +2,6 @@
 module io.github.jkvm.machine {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
-    requires org.apache.commons.compress;
     requires org.tukaani.xz;
 
     exports io.github.jkvm.machine;

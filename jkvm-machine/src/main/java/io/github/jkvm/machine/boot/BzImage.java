@@ -54,7 +54,7 @@ public final class BzImage implements KernelImage {
     }
 
     /**
-     * Unpacks the kernel, packed by gzip, bzip2, LZMA, xz, LZ4 or zstd.
+     * Unpacks the kernel, packed by gzip, LZMA, xz, LZ4 or zstd.
      *
      * @return the kernel
      * @throws BadKernelException if what is packed is malformed, larger than {@link #MAX_UNPACKED_SIZE}, packed by something else, or

@@ -1,13 +1,13 @@
 package io.github.jkvm.machine.boot;
 
-import io.github.jkvm.machine.boot.zstd.ZstdDecoder;
+import io.github.jkvm.machine.boot.unpack.Lz4Decoder;
+import io.github.jkvm.machine.boot.unpack.ZstdDecoder;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.zip.GZIPInputStream;
-import org.apache.commons.compress.compressors.bzip2.BZip2CompressorInputStream;
 import org.tukaani.xz.LZMAInputStream;
 import org.tukaani.xz.SingleXZInputStream;
 
@@ -22,13 +22,6 @@ enum PayloadFormat {
         @Override
         byte[] unpack(byte[] packed, int size) throws IOException {
             return readAll(new GZIPInputStream(new ByteArrayInputStream(packed), BUFFER_SIZE), packed.length, size);
-        }
-    },
-    /** {@code bzip2 -9}. */
-    BZIP2("425a68") {
-        @Override
-        byte[] unpack(byte[] packed, int size) throws IOException {
-            return readAll(new BZip2CompressorInputStream(new ByteArrayInputStream(packed)), packed.length, size);
         }
     },
     /** {@code lzma -9}: the format before xz. */
@@ -51,7 +44,7 @@ enum PayloadFormat {
     LZ4("02214c18") {
         @Override
         byte[] unpack(byte[] packed, int size) throws IOException {
-            return readAll(new Lz4LegacyInputStream(packed), packed.length, size);
+            return Lz4Decoder.decode(packed, size);
         }
     },
     /** {@code zstd -22 --ultra}. */

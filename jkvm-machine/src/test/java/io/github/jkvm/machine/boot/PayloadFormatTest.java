@@ -35,7 +35,6 @@ class PayloadFormatTest {
 
     private static final List<Named<byte[]>> PAYLOADS = List.of(
             Named.of("gzip", Payloads.gzip(KERNEL)),
-            Named.of("bzip2", Payloads.bzip2(KERNEL)),
             Named.of("lzma", Payloads.lzma(KERNEL)),
             Named.of("xz", Payloads.xz(KERNEL)),
             Named.of("lz4", Payloads.lz4(KERNEL)),
@@ -103,7 +102,7 @@ class PayloadFormatTest {
         byte[] lzo = Payloads.withSize(new byte[] {(byte) 0x89, 0x4C, 0x5A, 0x4F, 0, 0}, 1000);
         assertThatThrownBy(() -> BzImage.of(new BzImageBuilder(lzo).build()).unpack())
                 .hasMessage("bzImage: payload at offset 0x800 is 89 4c 5a 4f 00 00; expected the first bytes of one of"
-                        + " [GZIP, BZIP2, LZMA, XZ, LZ4, ZSTD]");
+                        + " [GZIP, LZMA, XZ, LZ4, ZSTD]");
     }
 
     @Test
@@ -131,7 +130,7 @@ class PayloadFormatTest {
 
     @Property(tries = 300)
     void unpacksOrRefusesDamagedPayloads(
-            @ForAll @IntRange(max = 5) int format, @ForAll int position, @ForAll byte value) {
+            @ForAll @IntRange(max = 4) int format, @ForAll int position, @ForAll byte value) {
         byte[] payload = PAYLOADS.get(format).getPayload().clone();
         payload[Math.floorMod(position, payload.length)] = value;
         try {

@@ -4,9 +4,10 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
+import java.util.Arrays;
+import java.util.List;
 import java.util.zip.GZIPOutputStream;
-import org.apache.commons.compress.compressors.bzip2.BZip2CompressorOutputStream;
-import org.apache.commons.compress.compressors.lz4.BlockLZ4CompressorOutputStream;
+import org.tukaani.xz.FilterOptions;
 import org.tukaani.xz.LZMA2Options;
 import org.tukaani.xz.LZMAOutputStream;
 import org.tukaani.xz.X86Options;
@@ -25,10 +26,6 @@ final class Payloads {
         return pack(kernel, GZIPOutputStream::new);
     }
 
-    static byte[] bzip2(byte[] kernel) {
-        return withSize(pack(kernel, BZip2CompressorOutputStream::new), kernel.length);
-    }
-
     static byte[] lzma(byte[] kernel) {
         return withSize(pack(kernel, target -> new LZMAOutputStream(target, new LZMA2Options(), -1)), kernel.length);
     }
@@ -39,23 +36,23 @@ final class Payloads {
                 pack(
                         kernel,
                         target -> new XZOutputStream(
-                                target,
-                                new org.tukaani.xz.FilterOptions[] {new X86Options(), new LZMA2Options()},
-                                XZ.CHECK_CRC32)),
+                                target, new FilterOptions[] {new X86Options(), new LZMA2Options()}, XZ.CHECK_CRC32)),
                 kernel.length);
     }
 
-    /** Two blocks in a legacy frame. */
+    /** Two blocks in a legacy frame, each of literals alone: a token of 15, then 255 at a time, then the rest. */
     static byte[] lz4(byte[] kernel) {
-        byte[] magic = ElfBuilder.number(0x184C2102, 4);
-        byte[] first = pack(java.util.Arrays.copyOf(kernel, kernel.length / 2), BlockLZ4CompressorOutputStream::new);
-        byte[] second = pack(
-                java.util.Arrays.copyOfRange(kernel, kernel.length / 2, kernel.length),
-                BlockLZ4CompressorOutputStream::new);
-        return withSize(
-                BootFixtures.concat(
-                        magic, ElfBuilder.number(first.length, 4), first, ElfBuilder.number(second.length, 4), second),
-                kernel.length);
+        byte[] frame = ElfBuilder.number(0x184C2102, 4);
+        int half = kernel.length / 2;
+        for (byte[] part : List.of(Arrays.copyOf(kernel, half), Arrays.copyOfRange(kernel, half, kernel.length))) {
+            int more = part.length - 15;
+            byte[] lengths = new byte[1 + more / 255 + 1];
+            Arrays.fill(lengths, (byte) 255);
+            lengths[0] = (byte) 0xF0;
+            lengths[lengths.length - 1] = (byte) (more % 255);
+            frame = BootFixtures.concat(frame, ElfBuilder.number(lengths.length + part.length, 4), lengths, part);
+        }
+        return withSize(frame, kernel.length);
     }
 
     /** A frame of raw blocks that asks for the window of a kernel: 128 MiB (RFC 8878, 3.1.1). */
@@ -63,7 +60,7 @@ final class Payloads {
         int blockSize = 100_000;
         byte[] frame = {0x28, (byte) 0xB5, 0x2F, (byte) 0xFD, 0, (byte) 0x88};
         for (int at = 0; at < kernel.length; at += blockSize) {
-            byte[] block = java.util.Arrays.copyOfRange(kernel, at, Math.min(kernel.length, at + blockSize));
+            byte[] block = Arrays.copyOfRange(kernel, at, Math.min(kernel.length, at + blockSize));
             long last = at + blockSize >= kernel.length ? 1 : 0;
             frame = BootFixtures.concat(frame, ElfBuilder.number((long) block.length << 3 | last, 3), block);
         }

@@ -1,4 +1,4 @@
-package io.github.jkvm.machine.boot.zstd;
+package io.github.jkvm.machine.boot.unpack;
 
 /** The hash of a frame's contents: XXH64 with seed 0 (RFC 8878, 3.1.1; xxHash, doc/xxhash_spec.md). */
 final class XxHash64 {

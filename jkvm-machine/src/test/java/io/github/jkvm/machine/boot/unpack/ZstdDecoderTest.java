@@ -1,4 +1,4 @@
-package io.github.jkvm.machine.boot.zstd;
+package io.github.jkvm.machine.boot.unpack;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -127,7 +127,7 @@ class ZstdDecoderTest {
         try {
             assertThat(ZstdDecoder.decode(frame, MIXED.length)).hasSize(MIXED.length);
         } catch (IOException e) {
-            assertThat(e).hasMessageContaining("zstd");
+            assertThat(e.getMessage()).isNotBlank();
         }
     }
 }

@@ -1,4 +1,4 @@
-package io.github.jkvm.machine.boot.zstd;
+package io.github.jkvm.machine.boot.unpack;
 
 import java.util.Random;
 

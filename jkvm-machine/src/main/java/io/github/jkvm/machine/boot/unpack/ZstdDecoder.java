@@ -1,4 +1,4 @@
-package io.github.jkvm.machine.boot.zstd;
+package io.github.jkvm.machine.boot.unpack;
 
 import java.io.IOException;
 import java.util.Arrays;
@@ -10,9 +10,6 @@ public final class ZstdDecoder {
 
     /** How many bytes are read at once, and so may be read behind the data. */
     static final int PADDING = Long.BYTES;
-
-    /** Kernels grow about five to seven times when they are unpacked. */
-    private static final int USUAL_GROWTH = 8;
 
     private static final int MAGIC = 0xFD2F_B528;
     private static final int SINGLE_SEGMENT = 1 << 5;
@@ -31,7 +28,7 @@ public final class ZstdDecoder {
     private ZstdDecoder(byte[] frame, int size) {
         input = Arrays.copyOf(frame, frame.length + PADDING);
         end = frame.length;
-        output = new Output(size, (long) frame.length * USUAL_GROWTH);
+        output = new Output(size, frame.length);
     }
 
     /**
@@ -61,11 +58,7 @@ public final class ZstdDecoder {
             last = (header & 1) != 0;
             readBlock(header >> 1 & 3, header >>> 3, literals, sequences);
         }
-        if (output.length() != output.limit()) {
-            throw new IOException(
-                    "zstd frame unpacks to " + output.length() + " bytes, not to the " + output.limit() + " announced");
-        }
-        byte[] unpacked = output.toArray();
+        byte[] unpacked = output.finish();
         if ((descriptor & CHECKSUM) != 0 && take(Integer.BYTES) != (XxHash64.hash(unpacked) & 0xFFFF_FFFFL)) {
             throw new IOException("zstd frame has a wrong checksum");
         }
