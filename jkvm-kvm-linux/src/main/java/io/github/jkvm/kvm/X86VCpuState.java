@@ -154,7 +154,7 @@ final class X86VCpuState {
 
     List<CpuidEntry> cpuid() {
         return GrowingList.get(
-                vcpu, VCpuIoctls.KVM_GET_CPUID2, FIRST_CPUID_ROOM, ListCodec::cpuidRoom, ListCodec::cpuid);
+                vcpu, VCpuIoctls.KVM_GET_CPUID2, FIRST_CPUID_ROOM, ListCodec::markedCpuidRoom, ListCodec::cpuid);
     }
 
     void setCpuid(List<CpuidEntry> entries) {

@@ -26,7 +26,7 @@ public final class ListCodec {
     private static final long EDX = KVM_CPUID_ENTRY2.offset("edx");
     private static final long CPUID_PADDING = KVM_CPUID_ENTRY2.offset("padding");
 
-    /** Padding of an entry that the kernel has not filled in; its own is 0. */
+    /** Padding of a marked entry that the kernel has not filled in; its own is 0. */
     private static final int UNTOUCHED = -1;
 
     private static final long NMSRS = KVM_MSRS.offset("nmsrs");
@@ -49,6 +49,19 @@ public final class ListCodec {
     public static MemorySegment cpuidRoom(SegmentAllocator allocator, int room) {
         MemorySegment struct = KVM_CPUID2.allocate(allocator, room);
         Fields.u32(struct, NENT, room);
+        return struct;
+    }
+
+    /**
+     * Allocates room for CPUID answers, marked so that {@link #cpuid(MemorySegment)} knows those that were filled in. For a vCPU's answers: some
+     * kernels (Linux 6.1 among them) leave the counter as it was when they give these. Other requests want the room unmarked.
+     *
+     * @param allocator where
+     * @param room for how many
+     * @return a {@code kvm_cpuid2}
+     */
+    public static MemorySegment markedCpuidRoom(SegmentAllocator allocator, int room) {
+        MemorySegment struct = cpuidRoom(allocator, room);
         for (int i = 0; i < room; i++) {
             Fields.u32(struct, CPUID_ENTRIES + i * KVM_CPUID_ENTRY2.size() + CPUID_PADDING, UNTOUCHED);
         }
@@ -63,8 +76,7 @@ public final class ListCodec {
      * @return a {@code kvm_cpuid2}
      */
     public static MemorySegment cpuid(SegmentAllocator allocator, List<CpuidEntry> entries) {
-        MemorySegment struct = KVM_CPUID2.allocate(allocator, entries.size());
-        Fields.u32(struct, NENT, entries.size());
+        MemorySegment struct = cpuidRoom(allocator, entries.size());
         long at = CPUID_ENTRIES;
         for (CpuidEntry entry : entries) {
             Fields.u32(struct, at + FUNCTION, entry.function());
@@ -80,11 +92,10 @@ public final class ListCodec {
     }
 
     /**
-     * Reads CPUID answers. Some kernels (Linux 6.1 among them) leave the counter as it was when they give a vCPU's answers, so entries that
-     * were not filled in are left out.
+     * Reads CPUID answers.
      *
      * @param struct a {@code kvm_cpuid2}
-     * @return an immutable list of as many as it counts and holds
+     * @return an immutable list of as many as it counts, without marked ones
      */
     public static List<CpuidEntry> cpuid(MemorySegment struct) {
         int count = count(struct, NENT, CPUID_ENTRIES, KVM_CPUID_ENTRY2.size());

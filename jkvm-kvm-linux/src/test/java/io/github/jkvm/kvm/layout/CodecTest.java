@@ -157,7 +157,7 @@ class CodecTest {
     /** Linux 6.1, kvm_vcpu_ioctl_get_cpuid2: on success the counter is not changed. */
     @Test
     void leavesOutCpuidEntriesThatTheKernelDidNotFillIn() {
-        MemorySegment room = ListCodec.cpuidRoom(arena, 3);
+        MemorySegment room = ListCodec.markedCpuidRoom(arena, 3);
         var entry = new CpuidEntry(0, 0, 0, 0, 0, 0, 0);
         MemorySegment filled = ListCodec.cpuid(arena, List.of(entry));
         MemorySegment.copy(filled, 8, room, 8, filled.byteSize() - 8);
