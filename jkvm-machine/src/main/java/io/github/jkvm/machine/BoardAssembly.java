@@ -69,6 +69,7 @@ final class BoardAssembly {
     private static final long MTRR_WRITE_BACK = 1 << 11 | 6;
 
     private final MachineBuilder options;
+    private final X86Hypervisor hypervisor;
     private final Consumer<GuestRequest> requests;
     private final X86Vm vm;
     private final VmBus bus;
@@ -81,7 +82,9 @@ final class BoardAssembly {
     private BoardAssembly(MachineBuilder options, Consumer<GuestRequest> requests) {
         this.options = options;
         this.requests = requests;
-        this.vm = X86Vm.of(options.hypervisor().createVm());
+        // Before there is a VM to be closed: another architecture is refused here.
+        this.hypervisor = X86Hypervisor.of(options.hypervisor());
+        this.vm = X86Vm.of(hypervisor.createVm());
         this.bus = new VmBus(vm, new LazyEventLoop(vm, options.name() + "-devices"));
     }
 
@@ -137,7 +140,7 @@ final class BoardAssembly {
         // 6. The vCPUs. On a PC the first one starts and the others wait in KVM for its start-up message.
         List<X86VCpu> vcpus = new ArrayList<>();
         var cpus = new CpuTopology(
-                X86Hypervisor.of(options.hypervisor()).supportedCpuid(),
+                hypervisor.supportedCpuid(),
                 options.vcpus(),
                 pc ? CpuTopology.Timer.TSC_DEADLINE : CpuTopology.Timer.NONE);
         for (int id = 0; id < options.vcpus(); id++) {

@@ -164,7 +164,8 @@ public final class Machine implements AutoCloseable {
     }
 
     /**
-     * Holds all vCPUs and returns when none is in the guest. Called from a device's code on a vCPU's thread, it only asks: that vCPU stops
+     * Holds all vCPUs and returns when none is in the guest or in a device, and so waits for a {@link MachineBuilder#consoleOutput} that
+     * blocks. A guest with KVM's clock is told, so that its watchdogs stay quiet. Called from a device's code on a vCPU's thread, it only asks: that vCPU stops
      * after the code has returned. A machine not yet started will start paused. Pausing again, or after the end, does nothing.
      */
     public void pause() {

@@ -2,6 +2,7 @@ package io.github.jkvm.machine;
 
 import io.github.jkvm.ExitHandler;
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.HypervisorException;
 import io.github.jkvm.VmExit;
 import io.github.jkvm.machine.MachineExit.Reason;
 import io.github.jkvm.x86.SpecialRegisters;
@@ -75,8 +76,11 @@ final class VCpuRunner implements Runnable {
 
     private boolean goesOnAfter(VmExit exit) {
         return switch (exit) {
-            // The loop looks at why.
-            case VmExit.Interrupted ignored -> true;
+            case VmExit.Interrupted ignored -> {
+                // The loop looks at why.
+                tellIfPaused();
+                yield true;
+            }
             // A non-maskable interrupt of the host, a bus lock that was slowed down: nothing to do.
             case VmExit.Nmi ignored -> true;
             case VmExit.BusLock ignored -> true;
@@ -86,6 +90,17 @@ final class VCpuRunner implements Runnable {
             case VmExit.SystemEvent event -> end(systemEvent(event));
             default -> end(MachineExit.error(withRegisters("stopped with " + exit), null));
         };
+    }
+
+    /** Keeps the guest's watchdogs from barking at the time that it will have missed. */
+    private void tellIfPaused() {
+        if (state.isPaused()) {
+            try {
+                vcpu.notifyPaused();
+            } catch (HypervisorException e) {
+                LOG.log(Level.TRACE, "vCPU " + vcpu.id() + " has no paravirtual clock to tell of the pause", e);
+            }
+        }
     }
 
     private boolean end(MachineExit exit) {
