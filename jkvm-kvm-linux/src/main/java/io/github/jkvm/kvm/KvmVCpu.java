@@ -36,7 +36,6 @@ public class KvmVCpu implements VCpu {
     /** In use from the making of this object to its closing: {@link VCpuGate} keeps those apart, at no cost for an entry. */
     private final int number;
 
-    private final Arena arena;
     private final RunPage page;
     private final VCpuGate gate;
     private final ExitDecoder decoder;
@@ -57,17 +56,15 @@ public class KvmVCpu implements VCpu {
      * @param vm the VM
      * @param id its number
      * @param fd its descriptor
-     * @param arena lifetime of the run page, open to all threads, closed by this object
-     * @param run the run page and what is mapped behind it
+     * @param page what it shares with the kernel, unmapped by this object
      * @param timer where deadlines are watched
      */
-    KvmVCpu(KvmVm vm, int id, OwnedFd fd, Arena arena, MemorySegment run, DeadlineTimer timer) {
+    KvmVCpu(KvmVm vm, int id, OwnedFd fd, RunPage page, DeadlineTimer timer) {
         this.vm = vm;
         this.id = id;
         this.fd = fd;
         this.number = fd.acquire();
-        this.arena = arena;
-        this.page = new RunPage(run);
+        this.page = page;
         this.timer = timer;
         this.gate = new VCpuGate(page, timer, name(id));
         this.decoder = new ExitDecoder(page, HostArchitecture.current());
@@ -513,7 +510,7 @@ public class KvmVCpu implements VCpu {
             timer.forget(gate);
             fd.release();
             fd.close();
-            arena.close();
+            page.unmap();
         } finally {
             // First those who wait for this vCPU, then the VM, whose closing may have to wait for them.
             gate.closed();

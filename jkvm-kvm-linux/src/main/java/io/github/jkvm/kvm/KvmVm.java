@@ -14,11 +14,8 @@ import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.UnsupportedCapabilityException;
 import io.github.jkvm.VCpu;
 import io.github.jkvm.Vm;
-import io.github.jkvm.kvm.ffi.MappedMemory;
 import io.github.jkvm.kvm.ffi.OwnedFd;
 import io.github.jkvm.kvm.layout.VmIoctls;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.BitSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -289,7 +286,7 @@ public class KvmVm implements Vm {
     }
 
     /**
-     * Creates a device inside the kernel ({@code KVM_CREATE_DEVICE}). On Arm, the interrupt controller is one.
+     * Creates a device inside the kernel ({@code KVM_CREATE_DEVICE}).
      *
      * @param type {@code KVM_DEV_TYPE_*}
      * @return the device, closed with this VM
@@ -297,11 +294,7 @@ public class KvmVm implements Vm {
      * @throws KvmException if the host has no such device or refuses
      */
     public KvmDevice createDevice(int type) {
-        KvmDevice device = devices.add(() -> KvmDevice.create(vm, type, devices::remove));
-        if (device.isInterruptController()) {
-            interrupts.created(VmInterrupts.Controllers.ALL);
-        }
-        return device;
+        return devices.add(() -> KvmDevice.create(vm, type, devices::remove));
     }
 
     /**
@@ -331,33 +324,26 @@ public class KvmVm implements Vm {
             }
             OwnedFd fd = new OwnedFd(vm.ioctl(VmIoctls.KVM_CREATE_VCPU, id), KvmVCpu.name(id));
             usedIds.set(id);
-            Arena arena = MappedMemory.openLifetime();
+            RunPage page = null;
             try {
-                KvmVCpu vcpu = newVCpu(id, fd, arena, mapRunPage(fd, arena));
+                page = RunPage.map(fd, hypervisor.runPageSize());
                 dirtyRings.open(id, fd);
+                // Last: it holds the descriptor in use until it is closed.
+                KvmVCpu vcpu = newVCpu(id, fd, page);
                 vcpus.add(vcpu);
                 return vcpu;
             } catch (RuntimeException | Error failure) {
-                arena.close();
+                if (page != null) {
+                    page.unmap();
+                }
                 fd.close();
                 throw failure;
             }
         }
     }
 
-    KvmVCpu newVCpu(int id, OwnedFd fd, Arena arena, MemorySegment run) {
-        return new KvmVCpu(this, id, fd, arena, run, hypervisor.timer());
-    }
-
-    private MemorySegment mapRunPage(OwnedFd vcpu, Arena arena) {
-        int fd = vcpu.acquire();
-        try {
-            return MappedMemory.map(arena, hypervisor.runPageSize(), MappedMemory.MAP_SHARED, fd, 0);
-        } catch (MappedMemory.MapFailed refused) {
-            throw KvmException.of("mmap", "run page of " + vcpu, refused.errno());
-        } finally {
-            vcpu.release();
-        }
+    KvmVCpu newVCpu(int id, OwnedFd fd, RunPage page) {
+        return new KvmVCpu(this, id, fd, page, hypervisor.timer());
     }
 
     @Override

@@ -18,16 +18,14 @@ import io.github.jkvm.x86.VCpuEvents;
 import io.github.jkvm.x86.X86VCpu;
 import io.github.jkvm.x86.Xcr;
 import io.github.jkvm.x86.XsaveState;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /** A vCPU of KVM on an x86 host, with what only KVM has. */
 public final class KvmX86VCpu extends KvmVCpu implements X86VCpu {
     private final X86VCpuState state;
 
-    KvmX86VCpu(KvmX86Vm vm, int id, OwnedFd fd, Arena arena, MemorySegment run, DeadlineTimer timer) {
-        super(vm, id, fd, arena, run, timer);
+    KvmX86VCpu(KvmX86Vm vm, int id, OwnedFd fd, RunPage page, DeadlineTimer timer) {
+        super(vm, id, fd, page, timer);
         this.state = new X86VCpuState(vm.fd(), fd);
     }
 

@@ -10,8 +10,6 @@ import io.github.jkvm.x86.IrqChipState;
 import io.github.jkvm.x86.MsrFilter;
 import io.github.jkvm.x86.PitState;
 import io.github.jkvm.x86.X86Vm;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.Set;
 
 /** A virtual machine of KVM on an x86 host, with what only KVM has. */
@@ -45,8 +43,8 @@ public final class KvmX86Vm extends KvmVm implements X86Vm {
     }
 
     @Override
-    KvmX86VCpu newVCpu(int id, OwnedFd fd, Arena arena, MemorySegment run) {
-        return new KvmX86VCpu(this, id, fd, arena, run, hypervisor().timer());
+    KvmX86VCpu newVCpu(int id, OwnedFd fd, RunPage page) {
+        return new KvmX86VCpu(this, id, fd, page, hypervisor().timer());
     }
 
     @Override

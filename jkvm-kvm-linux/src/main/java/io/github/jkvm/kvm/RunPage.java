@@ -10,6 +10,8 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import io.github.jkvm.Bytes;
+import io.github.jkvm.kvm.ffi.MappedMemory;
+import io.github.jkvm.kvm.ffi.OwnedFd;
 import io.github.jkvm.kvm.layout.RunNumbers;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
@@ -41,6 +43,30 @@ final class RunPage {
 
     RunPage(MemorySegment page) {
         this.page = page;
+    }
+
+    /**
+     * Maps the run page of a vCPU. It is not guarded against use after {@link #unmap}: {@link VCpuGate} keeps all others out by then, and
+     * closing a guard that all threads share would cost a short-lived VM more than the rest of its vCPU.
+     *
+     * @param vcpu the vCPU
+     * @param size size of the mapping in bytes
+     * @throws KvmException if the host refuses
+     */
+    static RunPage map(OwnedFd vcpu, long size) {
+        int fd = vcpu.acquire();
+        try {
+            return new RunPage(MappedMemory.mapUnguarded(size, MappedMemory.MAP_SHARED, fd));
+        } catch (MappedMemory.MapFailed refused) {
+            throw KvmException.of("mmap", "run page of " + vcpu, refused.errno());
+        } finally {
+            vcpu.release();
+        }
+    }
+
+    /** Gives the page back to the host. Nothing of this object may be used afterwards. */
+    void unmap() {
+        MappedMemory.unmap(page);
     }
 
     /** Makes the next entry return without running the guest, or the one under way if a signal follows. Written by other threads. */

@@ -63,7 +63,39 @@ public final class MappedMemory {
         return attach(arena, address, length);
     }
 
-    @SuppressWarnings("restricted") // the one place that makes a segment of an address
+    /**
+     * Maps memory that is readable and writable and stays until {@link #unmap}. For an owner who sees to it that no access is under way
+     * then or comes later: an arena open to all threads sees to it too, but its closing makes each thread of the JVM stop.
+     *
+     * @param length length in bytes
+     * @param flags {@code MAP_*}
+     * @param fd the file, or -1 for none
+     * @return the memory
+     * @throws MapFailed if the host refuses
+     */
+    public static MemorySegment mapUnguarded(long length, int flags, int fd) throws MapFailed {
+        long address = Libc.mmap(0, length, PROT_READ | PROT_WRITE, flags, fd, 0);
+        if (address < 0) {
+            throw new MapFailed((int) -address);
+        }
+        return attach(address, length);
+    }
+
+    /**
+     * Gives back what {@link #mapUnguarded} mapped.
+     *
+     * @param memory the memory, not accessed from now on
+     */
+    public static void unmap(MemorySegment memory) {
+        Libc.munmap(memory.address(), memory.byteSize());
+    }
+
+    @SuppressWarnings("restricted") // the two places that make a segment of an address
+    private static MemorySegment attach(long address, long length) {
+        return MemorySegment.ofAddress(address).reinterpret(length);
+    }
+
+    @SuppressWarnings("restricted")
     private static MemorySegment attach(Arena arena, long address, long length) {
         try {
             return MemorySegment.ofAddress(address).reinterpret(length, arena, mapped -> Libc.munmap(address, length));
