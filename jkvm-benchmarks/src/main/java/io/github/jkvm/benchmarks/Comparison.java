@@ -8,10 +8,10 @@ import java.util.Locale;
  *
  * @param name what is measured
  * @param count how many operations one turn has
+ * @param warmUp how many operations come first that are not counted: enough for the JVM to compile all that they run
  */
-record Comparison(String name, int count) {
+record Comparison(String name, int count, int warmUp) {
     private static final int ROUNDS = 201;
-    private static final int WARM_UP_ROUNDS = 30;
 
     /** One side: does {@link #count} operations and returns how many nanoseconds that took. */
     interface Side {
@@ -20,11 +20,12 @@ record Comparison(String name, int count) {
 
     /** Measures and prints the line of this figure. */
     void print(Side jkvm, Side c) {
-        System.err.printf(Locale.ROOT, "%s: %d rounds of %d in Java and in C%n", name, ROUNDS, count);
-        for (int i = 0; i < WARM_UP_ROUNDS; i++) {
+        System.err.printf(Locale.ROOT, "%s: %d to warm up%n", name, warmUp);
+        for (int done = 0; done < warmUp; done += count) {
             jkvm.run(count);
-            c.run(count);
         }
+        c.run(count);
+        System.err.printf(Locale.ROOT, "%s: %d turns of %d in Java and in C%n", name, ROUNDS, count);
         long[] ours = new long[ROUNDS];
         long[] theirs = new long[ROUNDS];
         for (int i = 0; i < ROUNDS; i++) {

@@ -14,6 +14,7 @@ import java.util.Locale;
 /** What it takes to leave the guest for a device and to enter it again: time beside C, and memory of the Java heap. */
 final class ExitCosts {
     private static final int COUNT = 1_000;
+    private static final int WARM_UP = 200_000;
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
     private final Hypervisor hypervisor;
@@ -23,11 +24,11 @@ final class ExitCosts {
     }
 
     void print(Peer peer) {
-        new Comparison("exits.port", COUNT)
+        new Comparison("exits.port", COUNT, WARM_UP)
                 .print(
                         count -> run(RealModeGuest.WRITES_PORT, count).nanoseconds(),
                         count -> peer.measure("exits", RealModeGuest.WRITES_PORT, count));
-        new Comparison("exits.mmio", COUNT)
+        new Comparison("exits.mmio", COUNT, WARM_UP)
                 .print(
                         count -> run(RealModeGuest.WRITES_MMIO, count).nanoseconds(),
                         count -> peer.measure("exits", RealModeGuest.WRITES_MMIO, count));

@@ -7,6 +7,7 @@ import io.github.jkvm.Vm;
 /** What it takes to create a VM with a little memory and one vCPU, to run it to its end, and to close it: time beside C. */
 final class LifecycleCosts {
     private static final int COUNT = 5;
+    private static final int WARM_UP = 10_000;
 
     private final Hypervisor hypervisor;
 
@@ -15,7 +16,7 @@ final class LifecycleCosts {
     }
 
     void print(Peer peer) {
-        new Comparison("lifecycle.create-run-close", COUNT)
+        new Comparison("lifecycle.create-run-close", COUNT, WARM_UP)
                 .print(this::run, count -> peer.measure("lifecycle", RealModeGuest.WRITES_ONCE, count));
     }
 
