@@ -12,16 +12,13 @@ import io.github.jkvm.GuestAddress;
 import io.github.jkvm.VmExit;
 import io.github.jkvm.kvm.KvmException;
 import io.github.jkvm.testkit.RequiresKvm;
-import java.lang.management.ManagementFactory;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 
 @RequiresKvm(Capability.IOEVENTFD)
 class DoorbellTest {
@@ -221,7 +218,7 @@ class DoorbellTest {
 
     @Test
     void noRingOfAGuestInALoopIsLost() throws InterruptedException {
-        int rings = System.getProperty("jkvm.lane", "").equals("nested") ? 20_000 : 100_000;
+        int rings = Lane.repeats(100_000);
         var code = new Code16().movEcx(rings).movEdi(0x2000).movEax(0).movDx(PORT);
         int loopStart = code.here();
         // The count is in memory before the ring: who takes the last ring sees the last count.
@@ -240,49 +237,6 @@ class DoorbellTest {
             assertThat(guest.report()).isEqualTo(0x55);
             assertThat(last.await(30, SECONDS)).isTrue();
             assertThat(runs.get()).isBetween(1, rings);
-        }
-    }
-
-    @Test
-    @DisabledIfSystemProperty(
-            named = "jkvm.lane",
-            matches = "nested",
-            disabledReason = "in that lane only the first compiler runs, which leaves allocations in")
-    void takingRingsAllocatesNothing() throws InterruptedException {
-        int rings = 5_000;
-        var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
-        var code = new Code16().movDx(PORT);
-        int loopStart = code.here();
-        code.movEcx(rings);
-        int ring = code.here();
-        code.outDxAl().decEcx().jnz(ring).out(BareGuest.REPORT, 1).movDx(PORT).jmp(loopStart);
-        try (var guest = new BareGuest(code);
-                Doorbell doorbell = guest.vm.doorbell(Doorbell.Match.port(PORT, 1))) {
-            EventLoop loop = guest.vm.createEventLoop(null);
-            var allocated = new AtomicLong();
-            var runs = new AtomicInteger();
-            loop.onRing(doorbell, () -> {
-                runs.incrementAndGet();
-                allocated.set(threads.getCurrentThreadAllocatedBytes());
-            });
-            // Interpreted code allocates; how soon it is compiled is the JVM's business.
-            long used = Long.MAX_VALUE;
-            for (int round = 0; round < 400 && used > 0; round++) {
-                long before = allocated.get();
-                assertThat(guest.report()).isEqualTo(1);
-                settle(loop);
-                used = allocated.get() - before;
-            }
-            assertThat(runs.get()).isGreaterThan(100);
-            assertThat(used).as("bytes allocated by the loop's thread").isZero();
-        }
-    }
-
-    private static void settle(EventLoop loop) throws InterruptedException {
-        for (int i = 0; i < 2; i++) {
-            var done = new CountDownLatch(1);
-            loop.execute(done::countDown);
-            assertThat(done.await(30, SECONDS)).isTrue();
         }
     }
 

@@ -355,7 +355,7 @@ class InterruptTest {
 
     @Test
     void aWaitingGuestWakesForEveryInterrupt() throws InterruptedException {
-        int rounds = System.getProperty("jkvm.lane", "").equals("nested") ? 1_000 : 5_000;
+        int rounds = Lane.repeats(5_000);
         try (BareGuest guest = ready()) {
             Interrupt interrupt = guest.vm.interrupt(4);
             var taken = new Semaphore(0);

@@ -1,6 +1,9 @@
 package io.github.jkvm.kvm;
 
 import static io.github.jkvm.kvm.layout.DeviceStructs.KVM_CREATE_DEVICE;
+import static io.github.jkvm.kvm.layout.DeviceStructs.KVM_CREATE_DEVICE_TEST;
+import static io.github.jkvm.kvm.layout.InterruptNumbers.KVM_DEV_TYPE_ARM_VGIC_V2;
+import static io.github.jkvm.kvm.layout.InterruptNumbers.KVM_DEV_TYPE_ARM_VGIC_V3;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.jkvm.kvm.ffi.Errno;
@@ -18,9 +21,6 @@ public final class KvmDevice implements AutoCloseable {
     private static final long TYPE = KVM_CREATE_DEVICE.offset("type");
     private static final long FD = KVM_CREATE_DEVICE.offset("fd");
     private static final long FLAGS = KVM_CREATE_DEVICE.offset("flags");
-
-    /** {@code KVM_CREATE_DEVICE_TEST}: answers whether the device could be made. */
-    private static final int TEST = 1;
 
     private final int type;
     private final OwnedFd fd;
@@ -54,7 +54,7 @@ public final class KvmDevice implements AutoCloseable {
 
     static boolean supported(OwnedFd vm, int type) {
         try (Arena arena = Arena.ofConfined()) {
-            return vm.tryIoctl(VmIoctls.KVM_CREATE_DEVICE, request(arena, type, TEST)) == 0;
+            return vm.tryIoctl(VmIoctls.KVM_CREATE_DEVICE, request(arena, type, KVM_CREATE_DEVICE_TEST)) == 0;
         }
     }
 
@@ -72,6 +72,11 @@ public final class KvmDevice implements AutoCloseable {
      */
     public int type() {
         return type;
+    }
+
+    /** Whether it gives the VM interrupt lines, as on Arm. */
+    boolean isInterruptController() {
+        return type == KVM_DEV_TYPE_ARM_VGIC_V2 || type == KVM_DEV_TYPE_ARM_VGIC_V3;
     }
 
     /**

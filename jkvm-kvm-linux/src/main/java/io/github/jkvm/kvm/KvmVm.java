@@ -286,7 +286,7 @@ public class KvmVm implements Vm {
     }
 
     /**
-     * Creates a device inside the kernel ({@code KVM_CREATE_DEVICE}).
+     * Creates a device inside the kernel ({@code KVM_CREATE_DEVICE}). On Arm, the interrupt controller is one.
      *
      * @param type {@code KVM_DEV_TYPE_*}
      * @return the device, closed with this VM
@@ -294,7 +294,11 @@ public class KvmVm implements Vm {
      * @throws KvmException if the host has no such device or refuses
      */
     public KvmDevice createDevice(int type) {
-        return devices.add(() -> KvmDevice.create(vm, type, devices::remove));
+        KvmDevice device = devices.add(() -> KvmDevice.create(vm, type, devices::remove));
+        if (device.isInterruptController()) {
+            interrupts.created(VmInterrupts.Controllers.ALL);
+        }
+        return device;
     }
 
     /**

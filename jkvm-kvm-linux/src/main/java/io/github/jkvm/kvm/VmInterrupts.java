@@ -121,8 +121,9 @@ final class VmInterrupts implements AutoCloseable {
 
     private void requireSome(String what) {
         if (controllers == Controllers.NONE) {
-            throw new IllegalStateException(
-                    what + ": this VM has no interrupt controller; call createIrqChip() or enableSplitIrqChip() first");
+            throw new IllegalStateException(what
+                    + ": this VM has no interrupt controller; call createIrqChip() or enableSplitIrqChip() first (on Arm,"
+                    + " createDevice())");
         }
     }
 

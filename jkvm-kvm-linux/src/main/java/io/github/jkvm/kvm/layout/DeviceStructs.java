@@ -48,5 +48,8 @@ public final class DeviceStructs {
     public static final Struct KVM_SEV_CMD =
             Struct.of("kvm_sev_cmd", u32("id"), u64("data"), u32("error"), u32("sev_fd"));
 
+    /** Flag of a device to be created: only tell whether it could be. */
+    public static final int KVM_CREATE_DEVICE_TEST = 1;
+
     private DeviceStructs() {}
 }

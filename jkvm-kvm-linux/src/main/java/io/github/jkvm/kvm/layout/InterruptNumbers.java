@@ -32,5 +32,11 @@ public final class InterruptNumbers {
     /** Flag of a message: the device id is valid. */
     public static final int KVM_MSI_VALID_DEVID = 1 << 0;
 
+    /** Type of device: the second version of Arm's interrupt controller. */
+    public static final int KVM_DEV_TYPE_ARM_VGIC_V2 = 5;
+
+    /** Type of device: the third version of Arm's interrupt controller. */
+    public static final int KVM_DEV_TYPE_ARM_VGIC_V3 = 7;
+
     private InterruptNumbers() {}
 }

@@ -1,0 +1,224 @@
+package io.github.jkvm.it;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import io.github.jkvm.GuestAddress;
+import io.github.jkvm.Hypervisor;
+import io.github.jkvm.HypervisorException;
+import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.MemoryRegion;
+import io.github.jkvm.Vm;
+import io.github.jkvm.VmExit;
+import io.github.jkvm.testkit.RequiresKvm;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+@RequiresKvm
+class MemoryBackingTest {
+    private static final GuestAddress PLACE = GuestAddress.of(0x2_0000);
+    private static final int[] INCREMENT_AND_HALT = {
+        0xB8,
+        0x00,
+        0x20, // mov ax, 0x2000
+        0x8E,
+        0xD8, // mov ds, ax: DS begins at PLACE
+        0xFE,
+        0x06,
+        0x04,
+        0x00, // inc byte [4]
+        0xF4, // hlt
+        0xEB,
+        0xF4 // jmp to the start
+    };
+
+    @TempDir
+    Path folder;
+
+    private Path file(int pages) throws IOException {
+        byte[] contents = new byte[pages * 4096];
+        Arrays.fill(contents, (byte) 0x30);
+        return Files.write(folder.resolve("memory"), contents);
+    }
+
+    private static void incrementOnce(RealModeGuest guest) {
+        assertThat(guest.run()).isEqualTo(new VmExit.Halt());
+    }
+
+    @Test
+    void guestAndHostShareAnonymousMemory() {
+        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
+            guest.vm.addMemory(PLACE, MemoryBacking.anonymous(4096));
+            guest.vm.memory().writeByte(PLACE.value() + 4, (byte) 0x41);
+            incrementOnce(guest);
+            assertThat(guest.vm.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 0x42);
+        }
+    }
+
+    @Test
+    void guestWritesToAMemfd() {
+        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
+            guest.vm.addMemory(PLACE, MemoryBacking.memfd(8192, "guest memory"));
+            incrementOnce(guest);
+            assertThat(guest.vm.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 1);
+        }
+    }
+
+    @Test
+    void guestWritesGoToASharedFile() throws IOException {
+        Path file = file(2);
+        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
+            guest.vm.addMemory(PLACE, MemoryBacking.sharedFile(file, 4096, 4096));
+            incrementOnce(guest);
+        }
+        assertThat(Files.readAllBytes(file)[4096 + 4]).isEqualTo((byte) 0x31);
+        assertThat(Files.readAllBytes(file)[4]).isEqualTo((byte) 0x30);
+    }
+
+    @Test
+    void guestWritesLeaveACopyOnWriteFileAsItIs() throws IOException {
+        Path file = file(1);
+        assertThat(file.toFile().setReadOnly()).isTrue();
+        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
+            guest.vm.addMemory(PLACE, MemoryBacking.copyOnWriteFile(file, 0, 4096));
+            incrementOnce(guest);
+            assertThat(guest.vm.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 0x31);
+        }
+        assertThat(Files.readAllBytes(file)).containsOnly(0x30);
+    }
+
+    @Test
+    void filesThatDoNotReachFarEnoughAreRefused() throws IOException {
+        Path file = file(1);
+        try (Hypervisor hypervisor = Hypervisor.open();
+                Vm vm = hypervisor.createVm()) {
+            assertThatThrownBy(() -> vm.addMemory(PLACE, MemoryBacking.copyOnWriteFile(file, 0, 8192)))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("passes the end of the file, which has 4096 bytes");
+            assertThatThrownBy(() -> vm.addMemory(PLACE, MemoryBacking.sharedFile(file, 4096, 4096)))
+                    .isInstanceOf(IllegalArgumentException.class);
+            assertThatThrownBy(() -> vm.addMemory(PLACE, MemoryBacking.sharedFile(file, 100, 4096)))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("memory file offset 100 must be a multiple of the page size 4096");
+            assertThatThrownBy(() -> vm.addMemory(PLACE, MemoryBacking.sharedFile(folder.resolve("nothing"), 0, 4096)))
+                    .isInstanceOf(HypervisorException.class)
+                    .hasMessageContaining("nothing")
+                    .hasMessageContaining("ENOENT (2)");
+        }
+    }
+
+    @Test
+    void readOnlyMemoryTurnsGuestWritesIntoExits() {
+        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
+            guest.vm.addMemory(PLACE, MemoryBacking.anonymous(4096), MemoryRegion.Access.READ_ONLY);
+            guest.vm.memory().writeByte(PLACE.value() + 4, (byte) 0x41);
+            assertThat(guest.run()).isInstanceOfSatisfying(VmExit.MmioWrite.class, write -> {
+                assertThat(write.address()).isEqualTo(PLACE.plus(4));
+                assertThat(write.data().toLong()).isEqualTo(0x42);
+            });
+            assertThat(guest.run()).isEqualTo(new VmExit.Halt());
+            assertThat(guest.vm.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 0x41);
+        }
+    }
+
+    @Test
+    void hugePagesWorkOrTellWhatIsMissing() {
+        long size = 2L << 20;
+        try (Hypervisor hypervisor = Hypervisor.open();
+                Vm vm = hypervisor.createVm()) {
+            MemoryRegion region;
+            try {
+                region = vm.addMemory(GuestAddress.ZERO, MemoryBacking.hugePages(size, size));
+            } catch (HypervisorException missing) {
+                assertThat(missing.getMessage())
+                        .containsAnyOf(
+                                "sudo tee /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
+                                "the host has no huge pages of 2097152 bytes");
+                return;
+            }
+            vm.memory().writeByte(size - 1, (byte) 1);
+            assertThat(region.size()).isEqualTo(size);
+        }
+    }
+
+    @Test
+    void memoryComesAndGoesWhileTheGuestLives() {
+        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
+            for (int i = 0; i < 50; i++) {
+                MemoryRegion region = guest.vm.addMemory(PLACE, MemoryBacking.anonymous(4096));
+                incrementOnce(guest);
+                assertThat(guest.vm.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 1);
+                guest.vm.removeMemory(region);
+                assertThatThrownBy(() -> region.segment().fill((byte) 0)).isInstanceOf(IllegalStateException.class);
+                assertThat(guest.run()).isInstanceOf(VmExit.MmioRead.class);
+                guest.vcpu.respond(0x10);
+                assertThat(guest.run())
+                        .isInstanceOfSatisfying(
+                                VmExit.MmioWrite.class,
+                                write -> assertThat(write.data().toLong()).isEqualTo(0x11));
+                assertThat(guest.run()).isEqualTo(new VmExit.Halt());
+            }
+        }
+    }
+
+    @Test
+    void aVmTakesAsManyRegionsAsItSays() {
+        try (Hypervisor hypervisor = Hypervisor.open();
+                Vm vm = hypervisor.createVm()) {
+            int regions = Math.min(hypervisor.maxMemoryRegions(), 300);
+            for (int i = 0; i < regions; i++) {
+                vm.addMemory(GuestAddress.of(i * 0x2000L), MemoryBacking.anonymous(4096));
+            }
+            assertThat(vm.memory().regions()).hasSize(regions);
+        }
+    }
+
+    @Test
+    void dirtyPagesAreThoseOfTheGuestAndThoseOfTheHost() {
+        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
+            MemoryRegion region = guest.vm.addMemory(PLACE, MemoryBacking.anonymous(70 * 4096));
+            assertThatThrownBy(() -> guest.vm.takeDirtyPages(region))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("dirty tracking is off");
+            incrementOnce(guest);
+            guest.vm.startDirtyTracking(region);
+            assertThat(guest.vm.takeDirtyPages(region).isEmpty()).isTrue();
+            for (int round = 0; round < 3; round++) {
+                guest.vm.memory().writeByte(PLACE.value() + 69 * 4096, (byte) round);
+                incrementOnce(guest);
+                assertThat(guest.vm.takeDirtyPages(region).offsets()).containsExactly(0L, 69L * 4096);
+                assertThat(guest.vm.takeDirtyPages(region).isEmpty()).isTrue();
+            }
+            guest.vm.stopDirtyTracking(region);
+            guest.vm.stopDirtyTracking(region);
+            assertThatThrownBy(() -> guest.vm.takeDirtyPages(region)).isInstanceOf(IllegalStateException.class);
+        }
+    }
+
+    @Test
+    void memoryThatTheHostLostEndsTheRunAndNotTheJvm() throws IOException {
+        Path file = file(1);
+        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
+            guest.vm.addMemory(PLACE, MemoryBacking.sharedFile(file, 0, 4096));
+            Files.write(file, new byte[0]);
+            VmExit exit;
+            try {
+                exit = guest.run();
+            } catch (HypervisorException fault) {
+                assertThat(fault).hasMessageContaining("KVM_RUN").hasMessageContaining("EFAULT (14)");
+                return;
+            }
+            // A KVM that emulates the access takes what it can't read for MMIO.
+            assumeThat(exit).isNotInstanceOf(VmExit.MmioRead.class);
+            assertThat(exit)
+                    .isInstanceOfSatisfying(
+                            VmExit.MemoryFault.class,
+                            fault -> assertThat(fault.address()).isEqualTo(PLACE));
+        }
+    }
+}
