@@ -2,7 +2,7 @@ package io.github.jkvm.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assumptions.assumeThat;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.Hypervisor;
@@ -214,7 +214,7 @@ class MemoryBackingTest {
                 return;
             }
             // A KVM that emulates the access takes what it can't read for MMIO.
-            assumeThat(exit).isNotInstanceOf(VmExit.MmioRead.class);
+            assumeFalse(exit instanceof VmExit.MmioRead, "this KVM takes memory that is gone for MMIO");
             assertThat(exit)
                     .isInstanceOfSatisfying(
                             VmExit.MemoryFault.class,
