@@ -72,6 +72,17 @@ final class Guests {
     static final FlatImage PC_POWER_OFF =
             flat32("66 ba 04 06 mov dx, 604  66 b8 00 34 mov ax, 3400  66 ef out dx, ax  f4 hlt");
 
+    /** Waits for the power button's status bit, then switches off. */
+    static final FlatImage PC_POWER_BUTTON = flat32("""
+            66 ba 00 06     mov dx, 600
+            66 ed           again: in ax, dx
+            f6 c4 01        test ah, 1
+            74 f9           jz again
+            66 ba 04 06     mov dx, 604
+            66 b8 00 34     mov ax, 3400
+            66 ef           out dx, ax
+            f4              hlt""");
+
     static final FlatImage PC_RESET = flat32("66 ba f9 0c mov dx, cf9  b0 06 mov al, 6  ee out dx, al  f4 hlt");
 
     static final FlatImage PC_KEYBOARD_RESET = flat32("b0 fe mov al, fe  e6 64 out 64, al  f4 hlt");

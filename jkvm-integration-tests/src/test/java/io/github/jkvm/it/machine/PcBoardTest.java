@@ -55,6 +55,16 @@ class PcBoardTest {
     }
 
     @Test
+    void guestSeesThePowerButton() throws Exception {
+        try (Machine machine = pc(Guests.PC_POWER_BUTTON).build()) {
+            machine.start();
+            assertThat(machine.exit()).isEmpty();
+            machine.pressPowerButton();
+            assertThat(machine.awaitExit(SOON).reason()).isEqualTo(Reason.POWER_OFF);
+        }
+    }
+
+    @Test
     void resetRegisterResets() throws Exception {
         assertThat(run(Guests.PC_RESET)).hasToString("RESET: reset-control");
     }
