@@ -23,10 +23,14 @@ import java.util.List;
 /** A vCPU of KVM on an x86 host, with what only KVM has. */
 public final class KvmX86VCpu extends KvmVCpu implements X86VCpu {
     private final X86VCpuState state;
+    private final ExtendedState extended;
+    private final NestedState nested;
 
     KvmX86VCpu(KvmX86Vm vm, int id, OwnedFd fd, RunPage page, DeadlineTimer timer) {
         super(vm, id, fd, page, timer);
         this.state = new X86VCpuState(vm.fd(), fd);
+        this.extended = new ExtendedState(vm.fd(), fd);
+        this.nested = new NestedState(vm.fd(), fd);
     }
 
     /**
@@ -88,12 +92,12 @@ public final class KvmX86VCpu extends KvmVCpu implements X86VCpu {
 
     @Override
     public FpuState fpu() {
-        return withState(state::fpu);
+        return withState(extended::fpu);
     }
 
     @Override
     public void setFpu(FpuState fpu) {
-        change(() -> state.setFpu(fpu));
+        change(() -> extended.setFpu(fpu));
     }
 
     @Override
@@ -128,22 +132,22 @@ public final class KvmX86VCpu extends KvmVCpu implements X86VCpu {
 
     @Override
     public XsaveState xsave() {
-        return withState(state::xsave);
+        return withState(extended::xsave);
     }
 
     @Override
     public void setXsave(XsaveState xsave) {
-        change(() -> state.setXsave(xsave));
+        change(() -> extended.setXsave(xsave));
     }
 
     @Override
     public List<Xcr> xcrs() {
-        return withState(state::xcrs);
+        return withState(extended::xcrs);
     }
 
     @Override
     public void setXcrs(List<Xcr> xcrs) {
-        change(() -> state.setXcrs(xcrs));
+        change(() -> extended.setXcrs(xcrs));
     }
 
     @Override
@@ -225,7 +229,7 @@ public final class KvmX86VCpu extends KvmVCpu implements X86VCpu {
      * @throws KvmException if the host refuses
      */
     public FpuState legacyFpu() {
-        return withState(state::legacyFpu);
+        return withState(extended::legacyFpu);
     }
 
     /**
@@ -237,7 +241,7 @@ public final class KvmX86VCpu extends KvmVCpu implements X86VCpu {
      * @throws KvmException if the host refuses
      */
     public void setLegacyFpu(FpuState fpu) {
-        change(() -> state.setLegacyFpu(fpu));
+        change(() -> extended.setLegacyFpu(fpu));
     }
 
     /**
@@ -249,20 +253,41 @@ public final class KvmX86VCpu extends KvmVCpu implements X86VCpu {
      * @throws KvmException if the host refuses
      */
     public Bytes nestedState() {
-        return withState(state::nestedState);
+        return withState(nested::get);
     }
 
     /**
      * Sets what {@link #nestedState()} gave on a host with a processor of the same maker.
      *
-     * @param nested the state
+     * @param state the state
      * @throws IllegalArgumentException if it is shorter than its header says
      * @throws IllegalStateException if this vCPU is closed or another thread runs it
      * @throws io.github.jkvm.UnsupportedCapabilityException if the host has none
      * @throws KvmException if the host refuses
      */
-    public void setNestedState(Bytes nested) {
-        change(() -> state.setNestedState(nested));
+    public void setNestedState(Bytes state) {
+        change(() -> nested.set(state));
+    }
+
+    /**
+     * Lets the guest's accesses to its local APIC's task priority register leave the guest as {@link io.github.jkvm.VmExit.TprAccess}
+     * ({@code KVM_TPR_ACCESS_REPORTING}).
+     *
+     * @throws IllegalStateException if this vCPU is closed or another thread runs it
+     * @throws KvmException if the host refuses
+     */
+    public void startTprReports() {
+        change(() -> state.setTprReports(1));
+    }
+
+    /**
+     * Ends what {@link #startTprReports()} began.
+     *
+     * @throws IllegalStateException if this vCPU is closed or another thread runs it
+     * @throws KvmException if the host refuses
+     */
+    public void stopTprReports() {
+        change(() -> state.setTprReports(0));
     }
 
     /**

@@ -103,7 +103,7 @@ public final class SyncedRegisters {
     public void setSpecialRegisters(SpecialRegisters registers) {
         write(Part.SPECIAL_REGISTERS, struct -> {
             RegistersCodec.write(struct, registers);
-            vcpu.page().setU64("cr8", registers.cr8());
+            vcpu.page().setCr8(registers.cr8());
         });
     }
 

@@ -7,18 +7,14 @@ import io.github.jkvm.Capability;
 import io.github.jkvm.HypervisorException;
 import io.github.jkvm.kvm.ffi.Errno;
 import io.github.jkvm.kvm.ffi.OwnedFd;
-import io.github.jkvm.kvm.layout.Capabilities;
 import io.github.jkvm.kvm.layout.ListCodec;
 import io.github.jkvm.kvm.layout.RegisterStructs;
 import io.github.jkvm.kvm.layout.RegistersCodec;
 import io.github.jkvm.kvm.layout.VCpuIoctls;
 import io.github.jkvm.kvm.layout.VCpuStateCodec;
-import io.github.jkvm.kvm.layout.X86CpuStructs;
 import io.github.jkvm.kvm.layout.X86Numbers;
-import io.github.jkvm.kvm.layout.XsaveCodec;
 import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.DebugRegisters;
-import io.github.jkvm.x86.FpuState;
 import io.github.jkvm.x86.GuestDebug;
 import io.github.jkvm.x86.LapicState;
 import io.github.jkvm.x86.MpState;
@@ -28,14 +24,11 @@ import io.github.jkvm.x86.SpecialRegisters;
 import io.github.jkvm.x86.SpecialRegisters2;
 import io.github.jkvm.x86.Translation;
 import io.github.jkvm.x86.VCpuEvents;
-import io.github.jkvm.x86.Xcr;
-import io.github.jkvm.x86.XsaveState;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Function;
 
 /**
  * State of an x86 vCPU: the requests behind {@link io.github.jkvm.x86.X86VCpu}. Its user sees to it that no other thread runs the vCPU and that
@@ -46,8 +39,8 @@ final class X86VCpuState {
     private static final long MP_STATE = RegisterStructs.KVM_MP_STATE.offset("mp_state");
     private static final long LINEAR_ADDRESS = RegisterStructs.KVM_TRANSLATION.offset("linear_address");
     private static final long IRQ = RegisterStructs.KVM_INTERRUPT.offset("irq");
-    private static final long NESTED_SIZE = X86CpuStructs.KVM_NESTED_STATE.offset("size");
-    private static final int XSAVE_ALIGNMENT = 64;
+
+    private static final long TPR_ENABLED = RegisterStructs.KVM_TPR_ACCESS_CTL.offset("enabled");
 
     private static final Map<Integer, String> NO_LAPIC = Map.of(
             Errno.EINVAL,
@@ -122,36 +115,6 @@ final class X86VCpuState {
                 .formatted(registers.cr0(), registers.cr3(), registers.cr4(), registers.efer());
     }
 
-    /**
-     * Reads the x87 and SSE registers from the extended state. {@code KVM_GET_FPU} would not do: it leaves out MXCSR, and what it gives is stale
-     * if the processor has noted that the registers are in their initial state (Linux, arch/x86/kvm/x86.c, kvm_arch_vcpu_ioctl_get_fpu).
-     */
-    FpuState fpu() {
-        return withXsave(XsaveCodec::fpu);
-    }
-
-    /** Sets the x87 and SSE registers in the extended state; after {@code KVM_SET_FPU} the processor may still take them as initial. */
-    void setFpu(FpuState state) {
-        withXsave(area -> {
-            XsaveCodec.write(area, state);
-            writeXsave(area);
-            return true;
-        });
-    }
-
-    FpuState legacyFpu() {
-        return vcpu.get(VCpuIoctls.KVM_GET_FPU, RegisterStructs.KVM_FPU, USUAL, VCpuStateCodec::fpu);
-    }
-
-    void setLegacyFpu(FpuState state) {
-        vcpu.set(
-                VCpuIoctls.KVM_SET_FPU,
-                RegisterStructs.KVM_FPU,
-                "",
-                USUAL,
-                struct -> VCpuStateCodec.write(struct, state));
-    }
-
     List<CpuidEntry> cpuid() {
         return GrowingList.get(
                 vcpu, VCpuIoctls.KVM_GET_CPUID2, FIRST_CPUID_ROOM, ListCodec::markedCpuidRoom, ListCodec::cpuid);
@@ -195,65 +158,6 @@ final class X86VCpuState {
                 "",
                 NO_LAPIC,
                 struct -> struct.copyFrom(MemorySegment.ofArray(state.data().toArray())));
-    }
-
-    XsaveState xsave() {
-        return withXsave(area -> new XsaveState(Bytes.copyOf(area.toArray(ValueLayout.JAVA_BYTE))));
-    }
-
-    private <T> T withXsave(Function<MemorySegment, T> action) {
-        int size = xsaveSize();
-        boolean old = HostCapabilities.ask(vm, Capabilities.KVM_CAP_XSAVE2) == 0;
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment area = arena.allocate(size, XSAVE_ALIGNMENT);
-            vcpu.call(old ? VCpuIoctls.KVM_GET_XSAVE : VCpuIoctls.KVM_GET_XSAVE2, area, size + " bytes", USUAL);
-            return action.apply(area);
-        }
-    }
-
-    void setXsave(XsaveState state) {
-        int size = xsaveSize();
-        if (state.data().length() < size) {
-            // The kernel reads as many bytes as this vCPU's state has, whatever it is given.
-            throw new IllegalArgumentException("xsave area has " + state.data().length()
-                    + " bytes; this VM's vCPUs have " + size + ", as xsave() gives them");
-        }
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment area = arena.allocate(state.data().length(), XSAVE_ALIGNMENT);
-            area.copyFrom(MemorySegment.ofArray(state.data().toArray()));
-            writeXsave(area);
-        }
-    }
-
-    private void writeXsave(MemorySegment area) {
-        vcpu.call(
-                VCpuIoctls.KVM_SET_XSAVE,
-                area,
-                area.byteSize() + " bytes",
-                Map.of(
-                        Errno.EINVAL,
-                        "the area says that it holds components which the host or the guest's CPUID does not have, or MXCSR has"
-                                + " reserved bits"));
-    }
-
-    private int xsaveSize() {
-        return Math.max((int) RegisterStructs.KVM_XSAVE.size(), HostCapabilities.ask(vm, Capabilities.KVM_CAP_XSAVE2));
-    }
-
-    List<Xcr> xcrs() {
-        return vcpu.get(VCpuIoctls.KVM_GET_XCRS, RegisterStructs.KVM_XCRS, USUAL, VCpuStateCodec::xcrs);
-    }
-
-    void setXcrs(List<Xcr> xcrs) {
-        vcpu.set(
-                VCpuIoctls.KVM_SET_XCRS,
-                RegisterStructs.KVM_XCRS,
-                xcrs.toString(),
-                Map.of(
-                        Errno.EINVAL,
-                        "the host has no such register, or bits are set for components that the guest's CPUID does not have;"
-                                + " bit 0 must be set"),
-                struct -> VCpuStateCodec.write(struct, xcrs));
     }
 
     DebugRegisters debugRegisters() {
@@ -400,47 +304,13 @@ final class X86VCpuState {
                 struct -> VCpuStateCodec.write(struct, debug));
     }
 
-    Bytes nestedState() {
-        int size = nestedStateSize();
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment struct = arena.allocate(size, Long.BYTES);
-            struct.set(ValueLayout.JAVA_INT, NESTED_SIZE, size);
-            vcpu.call(VCpuIoctls.KVM_GET_NESTED_STATE, struct, size + " bytes", USUAL);
-            // The kernel writes as much as there is and tells how much that is.
-            long used = Math.clamp(
-                    struct.get(ValueLayout.JAVA_INT, NESTED_SIZE), X86CpuStructs.KVM_NESTED_STATE.size(), size);
-            return Bytes.copyOf(struct.asSlice(0, used).toArray(ValueLayout.JAVA_BYTE));
-        }
-    }
-
-    void setNestedState(Bytes state) {
-        nestedStateSize();
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment struct =
-                    arena.allocate(Math.max(state.length(), X86CpuStructs.KVM_NESTED_STATE.size()), Long.BYTES);
-            struct.copyFrom(MemorySegment.ofArray(state.toArray()));
-            long told = Integer.toUnsignedLong(struct.get(ValueLayout.JAVA_INT, NESTED_SIZE));
-            if (state.length() < X86CpuStructs.KVM_NESTED_STATE.size() || told > state.length()) {
-                // The kernel would read past its end.
-                throw new IllegalArgumentException("nested state of " + state.length() + " bytes tells that it has "
-                        + told + "; it must have them, and at least " + X86CpuStructs.KVM_NESTED_STATE.size());
-            }
-            vcpu.call(
-                    VCpuIoctls.KVM_SET_NESTED_STATE,
-                    struct,
-                    state.length() + " bytes",
-                    Map.of(
-                            Errno.EINVAL,
-                            "the state is of another maker's processor, or does not fit the guest's registers and CPUID: set"
-                                    + " those before"));
-        }
-    }
-
-    private int nestedStateSize() {
-        StructCall.require(
-                vm, Capability.NESTED_STATE, "nested state; its kvm_intel or kvm_amd is loaded with nested=0");
-        return Math.max(
-                (int) X86CpuStructs.KVM_NESTED_STATE.size(),
-                HostCapabilities.ask(vm, Capabilities.KVM_CAP_NESTED_STATE));
+    /** Switches reports of accesses to the task priority register on or off. */
+    void setTprReports(int enabled) {
+        vcpu.set(
+                VCpuIoctls.KVM_TPR_ACCESS_REPORTING,
+                RegisterStructs.KVM_TPR_ACCESS_CTL,
+                "enabled " + enabled,
+                USUAL,
+                struct -> struct.set(ValueLayout.JAVA_INT, TPR_ENABLED, enabled));
     }
 }

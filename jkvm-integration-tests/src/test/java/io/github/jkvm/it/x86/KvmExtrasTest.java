@@ -11,6 +11,7 @@ import io.github.jkvm.GuestAddress;
 import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.UnsupportedCapabilityException;
+import io.github.jkvm.VmExit;
 import io.github.jkvm.kvm.ArmVCpu;
 import io.github.jkvm.kvm.KvmException;
 import io.github.jkvm.kvm.KvmX86Hypervisor;
@@ -21,8 +22,11 @@ import io.github.jkvm.kvm.PmuEventFilter.Action;
 import io.github.jkvm.kvm.PmuEventFilter.Encoding;
 import io.github.jkvm.testkit.RequiresKvm;
 import io.github.jkvm.x86.Msr;
+import io.github.jkvm.x86.Segment;
+import io.github.jkvm.x86.SpecialRegisters;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -225,5 +229,26 @@ class KvmExtrasTest {
             assertThat(hypervisor.hypervCpuid())
                     .anyMatch(entry -> entry.function() == 0x4000_0001 && entry.eax() == 0x3123_7648);
         }
+    }
+
+    /** SDM volume 3, 12.8.3.1: the task priority register is at 0x80 of the local APIC's page. */
+    @Test
+    void reportsAccessesToTheTaskPriority() {
+        vm.createIrqChip();
+        // mov [0xfee00080], eax; jmp to itself, in a 32-bit segment
+        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(0xA3, 0x80, 0x00, 0xE0, 0xFE, 0xEB, 0xFE));
+        SpecialRegisters before = vcpu.specialRegisters();
+        vcpu.setSpecialRegisters(
+                before.withSegments(Segment.flat32(8, Segment.TYPE_CODE), Segment.flat32(16, Segment.TYPE_DATA))
+                        .withControl(before.cr0() | SpecialRegisters.CR0_PE, 0, 0, 0));
+        vcpu.startTprReports();
+        VmExit exit = X86Machine.run(vcpu);
+        assertThat(exit).isInstanceOfSatisfying(VmExit.TprAccess.class, access -> {
+            assertThat(access.access()).isEqualTo(VmExit.Access.WRITE);
+        });
+        vcpu.stopTprReports();
+        X86Machine.restart(vcpu);
+        VmExit next = vcpu.run(Duration.ofMillis(200));
+        assertThat(next).isNotInstanceOf(VmExit.TprAccess.class);
     }
 }

@@ -155,5 +155,9 @@ public final class RegisterStructs {
     /** {@code struct kvm_interrupt}. */
     public static final Struct KVM_INTERRUPT = Struct.of("kvm_interrupt", u32("irq"));
 
+    /** {@code struct kvm_tpr_access_ctl} (include/uapi/linux/kvm.h). */
+    public static final Struct KVM_TPR_ACCESS_CTL =
+            Struct.of("kvm_tpr_access_ctl", u32("enabled"), u32("flags"), u32("reserved", 8));
+
     private RegisterStructs() {}
 }

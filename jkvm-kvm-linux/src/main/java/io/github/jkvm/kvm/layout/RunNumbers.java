@@ -1,6 +1,9 @@
 package io.github.jkvm.kvm.layout;
 
-/** Numbers in {@code struct kvm_run} (Linux, include/uapi/linux/kvm.h; those of the page's offsets from arch/x86/include/uapi/asm/kvm.h). */
+/**
+ * Numbers in {@code struct kvm_run}, those of other architectures than x86, Arm and RISC-V left out (Linux, include/uapi/linux/kvm.h; flags,
+ * shared registers and page offsets of x86 from arch/x86/include/uapi/asm/kvm.h).
+ */
 public final class RunNumbers {
     /** Exit reason. */
     public static final int KVM_EXIT_UNKNOWN = 0;
@@ -42,43 +45,16 @@ public final class RunNumbers {
     public static final int KVM_EXIT_TPR_ACCESS = 12;
 
     /** Exit reason. */
-    public static final int KVM_EXIT_S390_SIEIC = 13;
-
-    /** Exit reason. */
-    public static final int KVM_EXIT_S390_RESET = 14;
-
-    /** Exit reason. */
-    public static final int KVM_EXIT_DCR = 15;
-
-    /** Exit reason. */
     public static final int KVM_EXIT_NMI = 16;
 
     /** Exit reason. */
     public static final int KVM_EXIT_INTERNAL_ERROR = 17;
 
     /** Exit reason. */
-    public static final int KVM_EXIT_OSI = 18;
-
-    /** Exit reason. */
-    public static final int KVM_EXIT_PAPR_HCALL = 19;
-
-    /** Exit reason. */
-    public static final int KVM_EXIT_S390_UCONTROL = 20;
-
-    /** Exit reason. */
     public static final int KVM_EXIT_WATCHDOG = 21;
 
     /** Exit reason. */
-    public static final int KVM_EXIT_S390_TSCH = 22;
-
-    /** Exit reason. */
-    public static final int KVM_EXIT_EPR = 23;
-
-    /** Exit reason. */
     public static final int KVM_EXIT_SYSTEM_EVENT = 24;
-
-    /** Exit reason. */
-    public static final int KVM_EXIT_S390_STSI = 25;
 
     /** Exit reason. */
     public static final int KVM_EXIT_IOAPIC_EOI = 26;
@@ -115,9 +91,6 @@ public final class RunNumbers {
 
     /** Exit reason. */
     public static final int KVM_EXIT_NOTIFY = 37;
-
-    /** Exit reason, since Linux 6.7. */
-    public static final int KVM_EXIT_LOONGARCH_IOCSR = 38;
 
     /** Exit reason, since Linux 6.8. */
     public static final int KVM_EXIT_MEMORY_FAULT = 39;

@@ -38,6 +38,9 @@ public final class VCpuIoctls {
 
     public static final Ioctl KVM_GET_CPUID2 = Ioctl.iowr("KVM_GET_CPUID2", 0x91, X86CpuStructs.KVM_CPUID2.size());
 
+    public static final Ioctl KVM_TPR_ACCESS_REPORTING =
+            Ioctl.iowr("KVM_TPR_ACCESS_REPORTING", 0x92, RegisterStructs.KVM_TPR_ACCESS_CTL.size());
+
     public static final Ioctl KVM_GET_MP_STATE =
             Ioctl.ior("KVM_GET_MP_STATE", 0x98, RegisterStructs.KVM_MP_STATE.size());
 

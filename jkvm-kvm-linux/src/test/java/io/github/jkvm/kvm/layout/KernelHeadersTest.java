@@ -27,7 +27,6 @@ class KernelHeadersTest {
             Map.entry("KVM_CAP_PMU_EVENT_MASKED_EVENTS", version(6, 3)),
             Map.entry("KVM_PMU_EVENT_FLAG_MASKED_EVENTS", version(6, 3)),
             Map.entry("hypercall.flags", version(6, 4)),
-            Map.entry("KVM_EXIT_LOONGARCH_IOCSR", version(6, 7)),
             Map.entry("kvm_userspace_memory_region2", version(6, 8)),
             Map.entry("kvm_create_guest_memfd", version(6, 8)),
             Map.entry("kvm_memory_attributes", version(6, 8)),
