@@ -2,7 +2,8 @@
 # Source this file, then: need_built FOLDER...
 #
 # Makes sure that the jars of modules (folders of the checkout) are there and newer than every source. Builds them if not, and says
-# so on stderr a line a module. Inside the machine of scripts/nested, which has no network and a slow CPU, it only checks.
+# so on stderr a line a module. Inside the machine of scripts/nested, which has no network and a slow CPU, it never builds: jars
+# that are out of date are used with a warning, and jars that are missing are an error.
 
 # shellcheck source=jdk.sh
 . "$(dirname "${BASH_SOURCE[0]}")/jdk.sh"
@@ -13,11 +14,19 @@ checkout=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 # shellcheck disable=SC2034 # used by those who source this
 JKVM_SHORT_LIVED=(-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto)
 
-# True if the module in the folder $1 has a jar, and so has every module of this project that it needs, newer than their sources.
-is_built() {
-  local jar module
+# True if the module in the folder $1 has a jar, and so has every module of this project that it needs.
+has_jars() {
+  local jar
   for jar in "$checkout/$1/target"/jkvm-*.jar "$checkout/$1/target/lib"/jkvm-*.jar; do
     [ -e "$jar" ] || return 1
+  done
+}
+
+# True if they are newer than their sources, too.
+is_built() {
+  local jar module
+  has_jars "$1" || return 1
+  for jar in "$checkout/$1/target"/jkvm-*.jar "$checkout/$1/target/lib"/jkvm-*.jar; do
     module=$1
     case $jar in */lib/*) module=$(basename "$jar"); module=${module%%-[0-9]*} ;; esac
     [ -z "$(find "$checkout/$module"/src/main/{java,resources} "$checkout/$module/pom.xml" \
@@ -32,8 +41,14 @@ need_built() {
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ -n "${NESTED_SHARE:-}" ]; then
-    echo "$(basename "$0"): ${missing[*]} must be built before scripts/nested is started: scripts/quickstart --build" >&2
-    return 1
+    for folder in "${missing[@]}"; do
+      if ! has_jars "$folder"; then
+        echo "$(basename "$0"): $folder must be built before scripts/nested is started: scripts/quickstart --build" >&2
+        return 1
+      fi
+      echo "$(basename "$0"): $folder is older than its sources; to build it anew, outside: scripts/quickstart --build" >&2
+    done
+    return 0
   fi
   require_jdk || return 1
   list=$(IFS=, && echo "${missing[*]}")
