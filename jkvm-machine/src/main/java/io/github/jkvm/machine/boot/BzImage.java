@@ -90,24 +90,31 @@ public final class BzImage implements KernelImage {
     }
 
     private byte[] unpack(long offset, long length, int size) {
-        byte[] payload = image.slice("payload_offset", SetupHeader.PAYLOAD_OFFSET, offset, length)
+        PayloadFormat packing = packing(offset);
+        long packedLength = packing == PayloadFormat.GZIP ? length : length - SIZE_TRAILER;
+        byte[] packed = image.slice("payload_offset", SetupHeader.PAYLOAD_OFFSET, offset, packedLength)
                 .toArray(ValueLayout.JAVA_BYTE);
-        PayloadFormat packing = Stream.of(PayloadFormat.values())
-                .filter(candidate -> candidate.matches(payload))
-                .findFirst()
-                .orElseThrow(() -> image.bad(
-                        "payload",
-                        offset,
-                        HexFormat.ofDelimiter(" ").formatHex(payload, 0, Math.min(6, payload.length)),
-                        "the first bytes of one of " + Arrays.toString(PayloadFormat.values())));
         try {
-            byte[] packed =
-                    packing == PayloadFormat.GZIP ? payload : Arrays.copyOf(payload, payload.length - SIZE_TRAILER);
             return packing.unpack(packed, size);
         } catch (IOException | RuntimeException e) {
             throw image.bad(
                     "payload", offset, packing + " data that is broken (" + e.getMessage() + ")", "it whole", e);
         }
+    }
+
+    private PayloadFormat packing(long offset) {
+        byte[] head = new byte[(int) Math.min(PayloadFormat.LONGEST_MAGIC, image.size() - offset)];
+        for (int i = 0; i < head.length; i++) {
+            head[i] = (byte) image.u8("payload", offset + i);
+        }
+        return Stream.of(PayloadFormat.values())
+                .filter(candidate -> candidate.matches(head))
+                .findFirst()
+                .orElseThrow(() -> image.bad(
+                        "payload",
+                        offset,
+                        HexFormat.ofDelimiter(" ").formatHex(head),
+                        "the first bytes of one of " + Arrays.toString(PayloadFormat.values())));
     }
 
     @Override

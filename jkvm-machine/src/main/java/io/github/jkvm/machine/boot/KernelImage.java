@@ -3,6 +3,7 @@ package io.github.jkvm.machine.boot;
 import io.github.jkvm.GuestMemory;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HexFormat;
@@ -80,7 +81,7 @@ public sealed interface KernelImage permits BzImage, FlatImage, MultibootImage, 
                             "a PT_NOTE segment with a note of type 18 (PHYS32_ENTRY) by \"Xen\", or a multiboot header in"
                                     + " the first 8192 bytes");
         }
-        byte[] head = bytes.asSlice(0, Math.min(16, bytes.byteSize())).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
+        byte[] head = bytes.asSlice(0, Math.min(16, bytes.byteSize())).toArray(ValueLayout.JAVA_BYTE);
         throw image.bad(
                 "start",
                 0,

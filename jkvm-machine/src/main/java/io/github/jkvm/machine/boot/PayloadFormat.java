@@ -55,6 +55,9 @@ enum PayloadFormat {
         }
     };
 
+    /** How many first bytes tell the formats apart. */
+    static final int LONGEST_MAGIC = 6;
+
     private static final int BUFFER_SIZE = 1 << 16;
 
     /** The kernel's xz payloads have dictionaries of up to 128 MiB; the decoder needs a little more. */
@@ -71,10 +74,10 @@ enum PayloadFormat {
     }
 
     /** Tells whether data begins as this format does. */
-    boolean matches(byte[] packed) {
+    boolean matches(byte[] head) {
         int length = magic.length() / 2;
-        return packed.length >= length
-                && HexFormat.of().formatHex(packed, 0, length).equals(magic);
+        return head.length >= length
+                && HexFormat.of().formatHex(head, 0, length).equals(magic);
     }
 
     /**

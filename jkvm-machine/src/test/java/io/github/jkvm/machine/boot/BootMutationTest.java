@@ -14,6 +14,7 @@ import net.jqwik.api.Combinators;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
+import net.jqwik.api.statistics.Statistics;
 
 /** Loaders meet images that are almost right: they load them or refuse them, and never touch what is not theirs. */
 class BootMutationTest {
@@ -96,6 +97,7 @@ class BootMutationTest {
     }
 
     private static void check(byte[] image) {
+        String outcome = "loaded";
         try {
             KernelImage parsed = KernelImage.of(image);
             load(parsed);
@@ -104,9 +106,12 @@ class BootMutationTest {
             }
         } catch (BadKernelException e) {
             assertThat(e.getMessage()).contains(" at offset 0x").contains("; expected ");
+            outcome = "refused";
         } catch (IllegalArgumentException e) {
             assertThat(e.getMessage()).isNotBlank();
+            outcome = "does not fit";
         }
+        Statistics.label("outcome").collect(outcome);
         // Memory that the map does not call RAM: no loader may touch it.
         checkGuard(0x9FC00, 0xA0000 - 0x9FC00);
         checkGuard(0xA0000, 0x6_0000);

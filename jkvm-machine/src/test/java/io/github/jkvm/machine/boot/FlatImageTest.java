@@ -10,6 +10,7 @@ import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.x86.DescriptorTable;
 import io.github.jkvm.x86.Segment;
 import io.github.jkvm.x86.SpecialRegisters;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -110,7 +111,7 @@ class FlatImageTest {
     void keepsItsTablesOffAnImageInLowMemory() {
         GuestMemory memory = GuestMemory.of(MemoryRegion.onHeap(GuestAddress.ZERO, 0x20000));
         byte[] code = new byte[0x8000];
-        java.util.Arrays.fill(code, (byte) 0x90);
+        Arrays.fill(code, (byte) 0x90);
         LoadedKernel kernel = FlatImage.of(code, GuestAddress.of(0x1000), EntryMode.LONG64)
                 .load(memory, BootParameters.builder(MemoryMap.of(memory)).build());
         assertThat(memory.read(0x1000, code.length)).isEqualTo(code);

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -53,7 +54,7 @@ class KernelImageTest {
         byte[] bytes = BootFixtures.pvhKernel().build();
         KernelImage image = KernelImage.of(bytes);
         bytes[bytes.length - 1] = 99;
-        java.util.Arrays.fill(bytes, 64, 200, (byte) 0);
+        Arrays.fill(bytes, 64, 200, (byte) 0);
         var memory = BootFixtures.memory();
         image.load(memory, BootFixtures.parameters().build());
         assertThat(memory.read(0x10_0000, BootFixtures.CODE.length)).isEqualTo(BootFixtures.CODE);

@@ -10,6 +10,7 @@ import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.x86.Registers;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -38,7 +39,7 @@ class MultibootImageTest {
         assertThat(kernel.format()).isEqualTo(KernelFormat.MULTIBOOT);
         // 3.1.3: load_addr is where the text segment begins; the offset in the file is the header's minus (header_addr
         // - load_addr).
-        assertThat(memory.read(LOAD, 44)).isEqualTo(java.util.Arrays.copyOfRange(image, 8, 52));
+        assertThat(memory.read(LOAD, 44)).isEqualTo(Arrays.copyOfRange(image, 8, 52));
         assertThat(memory.read(LOAD + 44, 0x1000 - 44)).as("bss").containsOnly(0);
         assertThat(memory.readByte(LOAD + 0x1000)).isEqualTo((byte) 0xAA);
         assertThat(kernel.registers().rip()).isEqualTo(LOAD + 40);
@@ -168,7 +169,7 @@ class MultibootImageTest {
 
     @Test
     void refusesAHeaderThatTheFileCutsOff() {
-        byte[] image = java.util.Arrays.copyOf(multibootHeader(ADDRESSES, LOAD, LOAD, 0, 0, LOAD), 30);
+        byte[] image = Arrays.copyOf(multibootHeader(ADDRESSES, LOAD, LOAD, 0, 0, LOAD), 30);
         assertThatThrownBy(() -> KernelImage.of(image))
                 .hasMessageContaining("entry_addr at offset 0x1c is cut off by the end of the image");
     }

@@ -6,6 +6,7 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.zip.Deflater;
 import java.util.zip.GZIPOutputStream;
 import org.tukaani.xz.FilterOptions;
 import org.tukaani.xz.LZMA2Options;
@@ -22,8 +23,15 @@ final class Payloads {
         OutputStream open(OutputStream target) throws IOException;
     }
 
+    private static final class FastGzip extends GZIPOutputStream {
+        FastGzip(OutputStream target) throws IOException {
+            super(target);
+            def.setLevel(Deflater.BEST_SPEED);
+        }
+    }
+
     static byte[] gzip(byte[] kernel) {
-        return pack(kernel, GZIPOutputStream::new);
+        return pack(kernel, FastGzip::new);
     }
 
     static byte[] lzma(byte[] kernel) {

@@ -9,6 +9,7 @@ import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.x86.Registers;
 import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -38,8 +39,7 @@ class PvhImageTest {
                 .notes(
                         alignment,
                         ElfBuilder.note(alignment, "GNU", 3, new byte[20]),
-                        ElfBuilder.note(
-                                alignment, "Xen", 6, "linux\0".getBytes(java.nio.charset.StandardCharsets.US_ASCII)),
+                        ElfBuilder.note(alignment, "Xen", 6, "linux\0".getBytes(StandardCharsets.US_ASCII)),
                         ElfBuilder.note(alignment, "Xen", 18, ElfBuilder.number(PVH_ENTRY, width)))
                 .build();
         assertThat(PvhImage.of(image)

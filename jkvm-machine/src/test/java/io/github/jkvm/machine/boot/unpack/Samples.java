@@ -1,5 +1,6 @@
 package io.github.jkvm.machine.boot.unpack;
 
+import java.nio.charset.StandardCharsets;
 import java.util.Random;
 
 /** Contents that are the same in every run: the frames among the resources were packed from them by zstd 1.5.4. */
@@ -18,7 +19,7 @@ final class Samples {
                 default -> text.append(words[random.nextInt(words.length)]);
             }
         }
-        return text.substring(0, size).getBytes(java.nio.charset.StandardCharsets.ISO_8859_1);
+        return text.substring(0, size).getBytes(StandardCharsets.ISO_8859_1);
     }
 
     /** Noise, which does not pack. */

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -48,8 +49,7 @@ class ZstdDecoderTest {
     void unpacksRawAndRleBlocksOfAHandMadeFrame() throws IOException {
         // 3.1.1.2: a raw block of 2 bytes, then the last, a run of 3.
         byte[] frame = {0x28, (byte) 0xB5, 0x2F, (byte) 0xFD, 0, 0, 2 << 3, 0, 0, 'h', 'i', 3 << 3 | 2 | 1, 0, 0, '!'};
-        assertThat(ZstdDecoder.decode(frame, 5))
-                .isEqualTo("hi!!!".getBytes(java.nio.charset.StandardCharsets.US_ASCII));
+        assertThat(ZstdDecoder.decode(frame, 5)).isEqualTo("hi!!!".getBytes(StandardCharsets.US_ASCII));
     }
 
     @Test
