@@ -5,8 +5,6 @@ import io.github.jkvm.ExitHandler;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.VCpu;
 import io.github.jkvm.VmExit;
-import io.github.jkvm.kvm.ffi.Errno;
-import io.github.jkvm.kvm.ffi.Libc;
 import io.github.jkvm.kvm.ffi.OwnedFd;
 import io.github.jkvm.kvm.layout.InterruptStructs;
 import io.github.jkvm.kvm.layout.RunNumbers;
@@ -27,28 +25,15 @@ import org.jspecify.annotations.Nullable;
  * ({@link #respond}).
  */
 public class KvmVCpu implements VCpu {
-    private static final long RUN = VCpuIoctls.KVM_RUN.number();
-
     private final KvmVm vm;
     private final int id;
     private final OwnedFd fd;
 
-    /** In use from the making of this object to its closing: {@link VCpuGate} keeps those apart, at no cost for an entry. */
-    private final int number;
-
     private final RunPage page;
     private final VCpuGate gate;
-    private final ExitDecoder decoder;
     private final ExitAnswer answer;
+    private final RunLoop loop;
     private final DeadlineTimer timer;
-
-    /** The kernel has something to finish on the next entry, with what is in the run page. */
-    private boolean unfinished;
-
-    /** Finishing led to a further exit, for the next run to return. */
-    private boolean early;
-
-    private int earlyResult;
 
     /**
      * Takes over a vCPU.
@@ -63,12 +48,12 @@ public class KvmVCpu implements VCpu {
         this.vm = vm;
         this.id = id;
         this.fd = fd;
-        this.number = fd.acquire();
         this.page = page;
         this.timer = timer;
         this.gate = new VCpuGate(page, timer, name(id));
-        this.decoder = new ExitDecoder(page, HostArchitecture.current());
         this.answer = new ExitAnswer(page, name(id));
+        // In use until this object is closed: the gate keeps entries and closing apart, at no cost for an entry.
+        this.loop = new RunLoop(fd.acquire(), page, gate, answer, name(id));
     }
 
     /**
@@ -125,7 +110,7 @@ public class KvmVCpu implements VCpu {
         try {
             answer.finish();
             if (exit == null) {
-                exit = runUntilExit(handler);
+                exit = loop.run(handler);
             }
         } finally {
             closing = gate.end();
@@ -137,120 +122,6 @@ public class KvmVCpu implements VCpu {
             throw gate.closedWhileRunning();
         }
         return exit;
-    }
-
-    private VmExit runUntilExit(@Nullable ExitHandler handler) {
-        boolean virtual = Thread.currentThread().isVirtual();
-        while (true) {
-            if (virtual) {
-                gate.rebind();
-            }
-            int result = enter();
-            if (result >= 0) {
-                int reason = page.exitReason();
-                unfinished = isFinishedByEntry(reason);
-                if (handler != null && reason == RunNumbers.KVM_EXIT_IO) {
-                    servePort(handler);
-                    continue;
-                }
-                if (handler != null && reason == RunNumbers.KVM_EXIT_MMIO) {
-                    serveMmio(handler);
-                    continue;
-                }
-                VmExit exit = decoder.decode();
-                if (exit != null) {
-                    answer.ask(exit);
-                    return exit;
-                }
-            } else if (result == -Errno.EINTR || result == -Errno.EAGAIN) {
-                unfinished = false;
-            } else {
-                return failedEntry(-result);
-            }
-            VmExit requested = gate.takeRequest();
-            if (requested != null) {
-                return requested;
-            }
-        }
-    }
-
-    private int enter() {
-        if (early) {
-            early = false;
-            return earlyResult;
-        }
-        return Libc.ioctl(number, RUN, 0L);
-    }
-
-    /** An entry that fails may still be an exit (Documentation/virt/kvm/api.rst, KVM_EXIT_MEMORY_FAULT). */
-    private VmExit failedEntry(int errno) {
-        unfinished = false;
-        if ((errno == Errno.EFAULT || errno == Errno.EHWPOISON)
-                && page.exitReason() == RunNumbers.KVM_EXIT_MEMORY_FAULT) {
-            VmExit exit = Objects.requireNonNull(decoder.decode());
-            answer.ask(exit);
-            return exit;
-        }
-        String hint = switch (errno) {
-            case Errno.EFAULT ->
-                "the guest touched memory that the host can't provide: a file that was cut short, or the"
-                        + " host is out of memory";
-            case Errno.EINVAL -> "the vCPU's state is not one that the processor can run";
-            case Errno.EIO -> "the VM belongs to another process; a VM can't be used after a fork";
-            default -> "the host can't run the vCPU";
-        };
-        throw new KvmException(VCpuIoctls.KVM_RUN.name(), name(id), errno, hint);
-    }
-
-    private void servePort(ExitHandler handler) {
-        int port = page.port();
-        int size = page.portSize();
-        int count = page.portCount();
-        long data = page.portData();
-        if (!page.portIsRead()) {
-            for (int i = 0; i < count; i++) {
-                handler.portOut(port, size, page.element(data + (long) i * size, size));
-            }
-            return;
-        }
-        int done = 0;
-        try {
-            for (; done < count; done++) {
-                page.setElement(data + (long) done * size, size, handler.portIn(port, size));
-            }
-        } finally {
-            for (; done < count; done++) {
-                page.setElement(data + (long) done * size, size, ExitDecoder.ALL_ONES);
-            }
-        }
-    }
-
-    private void serveMmio(ExitHandler handler) {
-        long address = page.mmioAddress();
-        int length = page.mmioLength();
-        if (page.mmioIsWrite()) {
-            handler.mmioWrite(address, length, page.mmioData(length));
-            return;
-        }
-        long value = ExitDecoder.ALL_ONES;
-        try {
-            value = handler.mmioRead(address, length);
-        } finally {
-            page.setMmioData(value);
-        }
-    }
-
-    /** Whether the kernel waits for the next entry to complete the instruction. Reasons not known here may; an entry more does no harm. */
-    private static boolean isFinishedByEntry(int reason) {
-        return switch (reason) {
-            case RunNumbers.KVM_EXIT_HLT,
-                    RunNumbers.KVM_EXIT_SHUTDOWN,
-                    RunNumbers.KVM_EXIT_FAIL_ENTRY,
-                    RunNumbers.KVM_EXIT_INTERNAL_ERROR,
-                    RunNumbers.KVM_EXIT_INTR,
-                    RunNumbers.KVM_EXIT_IRQ_WINDOW_OPEN -> false;
-            default -> true;
-        };
     }
 
     @Override
@@ -449,7 +320,7 @@ public class KvmVCpu implements VCpu {
     final <T extends @Nullable Object> T withState(Supplier<T> action) {
         return whileStopped(() -> {
             if (!gate.isRunByCurrentThread()) {
-                settle();
+                loop.settle();
             }
             return action.get();
         });
@@ -465,22 +336,6 @@ public class KvmVCpu implements VCpu {
             if (gate.endState()) {
                 release();
             }
-        }
-    }
-
-    private void settle() {
-        if (!unfinished || early) {
-            return;
-        }
-        answer.finish();
-        page.setImmediateExit(true);
-        int result = Libc.ioctl(number, RUN, 0L);
-        page.setImmediateExit(false);
-        unfinished = false;
-        if (result != -Errno.EINTR) {
-            // One instruction may leave the guest several times, such as a read across two pages.
-            early = true;
-            earlyResult = result;
         }
     }
 
