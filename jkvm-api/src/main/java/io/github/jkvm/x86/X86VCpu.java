@@ -229,7 +229,8 @@ public interface X86VCpu extends VCpu {
     void smi();
 
     /**
-     * Queues an external interrupt in a vCPU that has no local APIC inside the hypervisor ({@code KVM_INTERRUPT}).
+     * Queues an external interrupt, as an interrupt controller outside the hypervisor does ({@code KVM_INTERRUPT}). Not for VMs with
+     * {@link X86Vm#createIrqChip}.
      *
      * @param vector 0 to 255
      * @throws IllegalArgumentException if it is out of range

@@ -50,7 +50,8 @@ public interface X86Vm extends Vm {
     /**
      * Chooses which vCPU starts; the others wait for it to start them ({@code KVM_SET_BOOT_CPU_ID}). Without, it is vCPU 0.
      *
-     * @param id its id
+     * @param id its id, from 0
+     * @throws IllegalArgumentException if the id is negative
      * @throws io.github.jkvm.HypervisorException if the host refuses, for instance because there are vCPUs
      */
     void setBootCpuId(int id);

@@ -92,6 +92,9 @@ final class X86VmState {
     }
 
     void setBootCpuId(int id) {
+        if (id < 0) {
+            throw new IllegalArgumentException("vCPU id " + id + " must be 0 or more");
+        }
         StructCall.require(vm.fd(), Capability.SET_BOOT_CPU_ID, "setBootCpuId; vCPU 0 starts");
         vm.call(
                 VmIoctls.KVM_SET_BOOT_CPU_ID,

@@ -71,6 +71,7 @@ class VmStateTest {
     @Test
     @RequiresKvm(Capability.SET_BOOT_CPU_ID)
     void refusesToChooseTheVCpuThatStartsOnceThereIsOne() {
+        assertThatIllegalArgumentException().isThrownBy(() -> vm.setBootCpuId(-1));
         vm.createVCpu(0);
         assertThatExceptionOfType(KvmException.class)
                 .isThrownBy(() -> vm.setBootCpuId(1))

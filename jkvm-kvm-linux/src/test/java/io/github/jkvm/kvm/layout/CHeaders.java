@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -49,15 +50,13 @@ final class CHeaders {
         return Optional.empty();
     }
 
-    /** Returns the value of each expression that the headers allow; the others are missing. */
+    /**
+     * Returns the value of each expression that the headers allow; the others are missing.
+     *
+     * @throws NoHeadersException if there are no headers at all
+     */
     Map<String, Long> evaluate(List<String> expressions) throws IOException, InterruptedException {
-        Set<Integer> refused = refused(expressions);
-        List<String> allowed = new ArrayList<>();
-        for (int i = 0; i < expressions.size(); i++) {
-            if (!refused.contains(i)) {
-                allowed.add(expressions.get(i));
-            }
-        }
+        List<String> allowed = allowed(expressions);
         Path program = folder.resolve("values");
         String errors = run(compiler.toString(), "-w", "-o", program.toString(), source("values.c", allowed));
         if (!errors.isEmpty()) {
@@ -71,13 +70,35 @@ final class CHeaders {
         return result;
     }
 
-    private Set<Integer> refused(List<String> expressions) throws IOException, InterruptedException {
-        var matcher = ERROR.matcher(run(compiler.toString(), "-w", "-fsyntax-only", source("check.c", expressions)));
-        Set<Integer> refused = new TreeSet<>();
-        while (matcher.find()) {
-            refused.add(Integer.parseInt(matcher.group(1)) - PROLOGUE_LINES - 1);
+    /** What is left when no line has an error any more; some compilers give up after twenty errors, so one look may not do. */
+    private List<String> allowed(List<String> expressions) throws IOException, InterruptedException {
+        List<String> allowed = new ArrayList<>(expressions);
+        while (true) {
+            String output = run(compiler.toString(), "-w", "-fsyntax-only", source("check.c", allowed));
+            if (output.contains("fatal error:")) {
+                throw new NoHeadersException(output.lines().findFirst().orElse(""));
+            }
+            Set<Integer> refused = new TreeSet<>(Comparator.reverseOrder());
+            var matcher = ERROR.matcher(output);
+            while (matcher.find()) {
+                refused.add(Integer.parseInt(matcher.group(1)) - PROLOGUE_LINES - 1);
+            }
+            if (refused.isEmpty()) {
+                return allowed;
+            }
+            for (int index : refused) {
+                allowed.remove(index);
+            }
         }
-        return refused;
+    }
+
+    /** There is a compiler, but no kernel headers. */
+    static final class NoHeadersException extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        NoHeadersException(String message) {
+            super(message);
+        }
     }
 
     private String source(String name, List<String> expressions) throws IOException {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.abort;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -79,7 +80,7 @@ class KernelHeadersTest {
             declared.put(holder, Declarations.expressions(holder));
             expressions.addAll(declared.get(holder).keySet());
         }
-        Map<String, Long> values = new CHeaders(compiler, folder).evaluate(expressions);
+        Map<String, Long> values = values(compiler, expressions);
         long headers = values.get("LINUX_VERSION_CODE");
 
         List<DynamicTest> tests = new ArrayList<>();
@@ -87,6 +88,15 @@ class KernelHeadersTest {
                 (holder, ours) -> tests.add(dynamicTest(holder.getSimpleName(), () -> compare(ours, values, headers))));
         tests.add(dynamicTest("what they have", () -> reportLacking(expressions, values, headers)));
         return tests.stream();
+    }
+
+    private Map<String, Long> values(Path compiler, List<String> expressions) throws IOException, InterruptedException {
+        try {
+            return new CHeaders(compiler, folder).evaluate(expressions);
+        } catch (CHeaders.NoHeadersException e) {
+            return abort("no kernel headers (Debian: linux-libc-dev), so layouts are not compared with them: "
+                    + e.getMessage());
+        }
     }
 
     private static void compare(Map<String, Long> ours, Map<String, Long> values, long headers) {
