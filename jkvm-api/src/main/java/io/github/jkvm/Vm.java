@@ -142,7 +142,8 @@ public interface Vm extends AutoCloseable {
      *
      * @param gsi its number, from 0
      * @param loop where {@code onEnd} runs
-     * @param onEnd called each time the guest has ended the interrupt; signals again if the device still wants it
+     * @param onEnd called each time the guest has ended the interrupt, and now and then once more; looks whether the device still wants it, and
+     *     signals again if so
      * @return the interrupt: signalling raises the line
      * @throws IllegalStateException if this VM is closed or has no interrupt controller
      * @throws HypervisorException if the host refuses

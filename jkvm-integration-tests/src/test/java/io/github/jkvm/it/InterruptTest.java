@@ -1,6 +1,5 @@
 package io.github.jkvm.it;
 
-import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -31,6 +30,10 @@ class InterruptTest {
     private static final int PIC_BASE = 0x20;
 
     private static final int MESSAGE_VECTOR = 0x61;
+
+    /** Of a lower priority than the other. */
+    private static final int LAST_VECTOR = 0x51;
+
     private static final long APIC = 0xFEE0_0000L;
     private static final int APIC_EOI = 0xB0;
     private static final int APIC_ENABLE = 1 << 8;
@@ -72,20 +75,22 @@ class InterruptTest {
                             .popEax()
                             .iret());
         }
-        guest.setHandler(
-                MESSAGE_VECTOR,
-                0x4000,
-                new Code16()
-                        .pushEax()
-                        .pushEdi()
-                        .out(BareGuest.REPORT, MESSAGE_VECTOR)
-                        .movEdi((int) APIC + APIC_EOI)
-                        .movEax(0)
-                        .storeEax()
-                        .popEdi()
-                        .popEax()
-                        .iret());
+        guest.setHandler(MESSAGE_VECTOR, 0x4000, endedAtTheApic(MESSAGE_VECTOR));
+        guest.setHandler(LAST_VECTOR, 0x4040, endedAtTheApic(LAST_VECTOR));
         return guest;
+    }
+
+    private static Code16 endedAtTheApic(int vector) {
+        return new Code16()
+                .pushEax()
+                .pushEdi()
+                .out(BareGuest.REPORT, vector)
+                .movEdi((int) APIC + APIC_EOI)
+                .movEax(0)
+                .storeEax()
+                .popEdi()
+                .popEax()
+                .iret();
     }
 
     private static BareGuest ready(Consumer<X86Vm> prepare, Code16 code) {
@@ -187,32 +192,55 @@ class InterruptTest {
         assertThatThrownBy(left::signal).isInstanceOf(IllegalStateException.class);
     }
 
+    /**
+     * Has the guest serve a device that wants attention several times, through a line that is raised anew at each end. The kernel may tell of an end
+     * once too often (Linux, arch/x86/kvm/ioapic.c, ioapic_lazy_update_eoi), so the device looks what it wants instead of counting.
+     */
+    private static void serveResampled(BareGuest guest, int gsi, int vector, int times) throws InterruptedException {
+        EventLoop loop = guest.vm.createEventLoop(null);
+        var wanted = new AtomicInteger(times);
+        var served = new CountDownLatch(1);
+        var interrupt = new AtomicReference<Interrupt>();
+        interrupt.set(guest.vm.resampledInterrupt(gsi, loop, () -> {
+            if (wanted.get() > 0) {
+                interrupt.get().signal();
+            } else {
+                served.countDown();
+            }
+        }));
+        interrupt.get().signal();
+        for (int i = 0; i < times; i++) {
+            assertThat(guest.report()).isEqualTo(vector);
+            wanted.decrementAndGet();
+        }
+        // The guest ends the last one when it runs on; only then is it told that all is served.
+        Thread teller = Thread.ofPlatform().start(() -> {
+            awaitUninterruptibly(served);
+            interrupt.get().close();
+            guest.vm.sendMessage(APIC, LAST_VECTOR);
+        });
+        int reported = guest.report();
+        for (int more = 0; reported == vector && more < times; more++) {
+            reported = guest.report();
+        }
+        assertThat(reported).isEqualTo(LAST_VECTOR);
+        teller.join();
+    }
+
+    private static void awaitUninterruptibly(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
     @Test
-    @RequiresKvm(Capability.IRQFD_RESAMPLE)
+    @RequiresKvm({Capability.IRQFD_RESAMPLE, Capability.SIGNAL_MSI})
     void aResampledInterruptIsRaisedAnewAsLongAsTheDeviceWantsIt() throws InterruptedException {
         try (BareGuest guest = ready()) {
-            EventLoop loop = guest.vm.createEventLoop(null);
-            var wanted = new AtomicInteger(5);
-            var ends = new AtomicInteger();
-            var allEnded = new CountDownLatch(6);
-            var interrupt = new AtomicReference<Interrupt>();
-            interrupt.set(guest.vm.resampledInterrupt(6, loop, () -> {
-                ends.incrementAndGet();
-                if (wanted.getAndDecrement() > 0) {
-                    interrupt.get().signal();
-                }
-                allEnded.countDown();
-            }));
-            interrupt.get().signal();
-            for (int i = 0; i < 6; i++) {
-                assertThat(guest.report()).isEqualTo(PIC_BASE + 6);
-            }
-            // The guest ends the last one once it runs on, and then takes this one.
-            guest.vm.interruptLine(7).raise();
-            assertThat(guest.report()).isEqualTo(PIC_BASE + 7);
-            assertThat(allEnded.await(30, SECONDS)).isTrue();
-            assertThat(ends).hasValue(6);
-            interrupt.get().close();
+            enableApic(guest);
+            serveResampled(guest, 6, PIC_BASE + 6, 6);
         }
     }
 
@@ -228,38 +256,12 @@ class InterruptTest {
     }
 
     @Test
-    @RequiresKvm(Capability.IRQFD_RESAMPLE)
+    @RequiresKvm({Capability.IRQFD_RESAMPLE, Capability.SIGNAL_MSI})
     void theLocalApicsEndOfInterruptResamplesALineOfTheIoapic() throws InterruptedException {
         int pin = 20;
         try (BareGuest guest = ready(X86Vm::createIrqChip, ioapic(pin))) {
             enableApic(guest);
-            EventLoop loop = guest.vm.createEventLoop(null);
-            var wanted = new AtomicInteger(3);
-            var lastEnd = new CountDownLatch(1);
-            var interrupt = new AtomicReference<Interrupt>();
-            interrupt.set(guest.vm.resampledInterrupt(pin, loop, () -> {
-                if (wanted.decrementAndGet() > 0) {
-                    interrupt.get().signal();
-                } else {
-                    lastEnd.countDown();
-                }
-            }));
-            interrupt.get().signal();
-            for (int i = 0; i < 3; i++) {
-                assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
-            }
-            // The guest ends the last one when it runs on; the message shows that it has.
-            Thread sender = Thread.ofPlatform().start(() -> {
-                try {
-                    lastEnd.await();
-                } catch (InterruptedException e) {
-                    throw new AssertionError(e);
-                }
-                guest.vm.sendMessage(APIC, MESSAGE_VECTOR);
-            });
-            assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
-            sender.join();
-            assertThat(wanted).hasValue(0);
+            serveResampled(guest, pin, MESSAGE_VECTOR, 3);
         }
     }
 
