@@ -16,7 +16,6 @@ import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-@Timeout(20)
 class ConsoleBufferTest {
     private static void print(ConsoleBuffer buffer, String text) {
         for (byte b : text.getBytes(US_ASCII)) {
@@ -45,6 +44,7 @@ class ConsoleBufferTest {
     }
 
     @Test
+    @Timeout(20)
     void readerWaitsForOutput() throws Exception {
         var buffer = new ConsoleBuffer(10);
         InputStream reader = buffer.reader();
