@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What a vCPU of an Arm host needs before it runs (Linux, Documentation/virt/kvm/api.rst, 4.82, 4.83 and 4.119). Its registers are
+ * What a vCPU of an Arm host needs before it runs (Linux, Documentation/virt/kvm/api.rst, KVM_ARM_VCPU_INIT). Its registers are
  * {@link KvmVCpu#oneRegisters()}.
  *
  * <p>Every method throws {@link IllegalStateException} if the vCPU is closed or another thread runs it.

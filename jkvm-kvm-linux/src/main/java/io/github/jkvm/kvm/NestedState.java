@@ -12,7 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Map;
 
-/** State of a guest that runs guests of its own (Linux, Documentation/virt/kvm/api.rst, 4.114 and 4.115). */
+/** State of a guest that runs guests of its own (Linux, Documentation/virt/kvm/api.rst, KVM_GET_NESTED_STATE). */
 final class NestedState {
     private static final long NESTED_SIZE = X86CpuStructs.KVM_NESTED_STATE.offset("size");
 

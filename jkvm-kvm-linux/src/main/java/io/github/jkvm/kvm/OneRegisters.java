@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Registers of a vCPU by KVM's numbers for them ({@code KVM_GET_ONE_REG}; Linux, Documentation/virt/kvm/api.rst, 4.68): all of an Arm or
+ * Registers of a vCPU by KVM's numbers for them ({@code KVM_GET_ONE_REG}; Linux, Documentation/virt/kvm/api.rst, KVM_SET_ONE_REG): all of an Arm or
  * RISC-V vCPU's state, and on x86 since Linux 6.18 the model-specific registers. Made by {@link KvmVCpu#oneRegisters()}.
  *
  * <p>Every method throws {@link IllegalStateException} if the vCPU is closed or another thread runs it.

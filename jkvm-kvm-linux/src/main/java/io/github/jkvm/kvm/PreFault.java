@@ -11,7 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Map;
 
-/** Fills the guest's page tables ahead of use (Linux, Documentation/virt/kvm/api.rst, 4.143). */
+/** Fills the guest's page tables ahead of use (Linux, Documentation/virt/kvm/api.rst, KVM_PRE_FAULT_MEMORY). */
 final class PreFault {
     private static final long GPA = MemoryStructs.KVM_PRE_FAULT_MEMORY.offset("gpa");
     private static final long SIZE = MemoryStructs.KVM_PRE_FAULT_MEMORY.offset("size");

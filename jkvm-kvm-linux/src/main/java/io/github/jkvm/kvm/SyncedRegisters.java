@@ -15,7 +15,7 @@ import java.util.function.Function;
 
 /**
  * Registers that the kernel leaves in the run page at every exit and takes from there at the next entry, with no call for either
- * ({@code KVM_CAP_SYNC_REGS}; Linux, Documentation/virt/kvm/api.rst, 7.4). For programs that look at the guest at most exits. Made by
+ * ({@code KVM_CAP_SYNC_REGS}; Linux, Documentation/virt/kvm/api.rst). For programs that look at the guest at most exits. Made by
  * {@link KvmX86VCpu#syncedRegisters()}.
  *
  * <p>What is set here counts from the next run on, over what is set by the vCPU's own methods meanwhile. Every method throws
@@ -56,7 +56,7 @@ public final class SyncedRegisters {
      * @throws io.github.jkvm.UnsupportedCapabilityException if the host lacks {@link Capability#SYNC_REGS}
      */
     public void share(Set<Part> parts) {
-        StructCall.require(vm, Capability.SYNC_REGS, "registers in the run page; use the vCPU's own methods");
+        requireSharing();
         long bits = parts.stream().mapToLong(part -> part.bit).reduce(0, (a, b) -> a | b);
         vcpu.withState(() -> {
             vcpu.page().setU64("kvm_valid_regs", bits);
@@ -128,6 +128,10 @@ public final class SyncedRegisters {
         write(Part.EVENTS, struct -> VCpuStateCodec.write(struct, events));
     }
 
+    private void requireSharing() {
+        StructCall.require(vm, Capability.SYNC_REGS, "registers in the run page; use the vCPU's own methods");
+    }
+
     private <T> T read(Part part, Function<MemorySegment, T> read) {
         return vcpu.withState(() -> {
             if ((vcpu.page().u64("kvm_valid_regs") & part.bit) == 0) {
@@ -139,7 +143,7 @@ public final class SyncedRegisters {
     }
 
     private void write(Part part, Consumer<MemorySegment> write) {
-        StructCall.require(vm, Capability.SYNC_REGS, "registers in the run page; use the vCPU's own methods");
+        requireSharing();
         vcpu.withState(() -> {
             write.accept(vcpu.page().part(part.path));
             vcpu.page().setU64("kvm_dirty_regs", vcpu.page().u64("kvm_dirty_regs") | part.bit);

@@ -164,7 +164,8 @@ class CpuidAndMsrTest {
     @Test
     @RequiresKvm(Capability.X86_MSR_FILTER)
     void refusesAFilterThatDeniesEverything() {
-        // Documentation/virt/kvm/api.rst, 4.127: KVM_MSR_FILTER_DEFAULT_DENY with no ranges is an invalid combination.
+        // Documentation/virt/kvm/api.rst, KVM_X86_SET_MSR_FILTER: KVM_MSR_FILTER_DEFAULT_DENY with no ranges is an
+        // invalid combination.
         assertThatExceptionOfType(KvmException.class)
                 .isThrownBy(() -> machine.vm.setMsrFilter(new MsrFilter(Unlisted.DENY, List.of())))
                 .withMessageContaining("KVM_X86_SET_MSR_FILTER")

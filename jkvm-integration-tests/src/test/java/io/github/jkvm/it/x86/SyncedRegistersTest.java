@@ -28,7 +28,7 @@ class SyncedRegistersTest {
         machine.close();
     }
 
-    /** Documentation/virt/kvm/api.rst, 7.4: at exit the sets of kvm_valid_regs are copied to the page. */
+    /** Documentation/virt/kvm/api.rst, KVM_CAP_SYNC_REGS: at exit the sets of kvm_valid_regs are copied to the page. */
     @Test
     void findsTheRegistersOfTheExitInThePage() {
         // inc al; hlt
@@ -42,7 +42,7 @@ class SyncedRegistersTest {
         assertThat(synced.events()).isEqualTo(vcpu.events());
     }
 
-    /** Documentation/virt/kvm/api.rst, 7.4: at entry the sets of kvm_dirty_regs are taken from the page. */
+    /** Documentation/virt/kvm/api.rst, KVM_CAP_SYNC_REGS: at entry the sets of kvm_dirty_regs are taken from the page. */
     @Test
     void takesTheRegistersForTheNextRunFromThePage() {
         KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(0xFE, 0xC0, HLT));
