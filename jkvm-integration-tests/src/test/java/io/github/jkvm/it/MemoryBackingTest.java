@@ -13,9 +13,15 @@ import io.github.jkvm.Vm;
 import io.github.jkvm.VmExit;
 import io.github.jkvm.testkit.RequiresKvm;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.Pipe;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -163,6 +169,40 @@ class MemoryBackingTest {
                                 write -> assertThat(write.data().toLong()).isEqualTo(0x11));
                 assertThat(guest.run()).isEqualTo(new VmExit.Halt());
             }
+        }
+    }
+
+    @Test
+    void removalWaitsForACallThatUsesTheMemory() throws Exception {
+        try (Hypervisor hypervisor = Hypervisor.open();
+                Vm vm = hypervisor.createVm()) {
+            MemoryRegion region = vm.addMemory(PLACE, MemoryBacking.anonymous(4096));
+            Pipe pipe = Pipe.open();
+            CountDownLatch reading = new CountDownLatch(1);
+            FutureTask<Integer> read = new FutureTask<>(() -> {
+                ByteBuffer buffer = region.segment().asByteBuffer();
+                reading.countDown();
+                return pipe.source().read(buffer);
+            });
+            Thread reader = Thread.ofPlatform().start(read);
+            reading.await();
+            FutureTask<?> removal = new FutureTask<>(() -> vm.removeMemory(region), null);
+            Thread remover = Thread.ofPlatform().start(removal);
+            while (!vm.memory().regions().isEmpty()) {
+                LockSupport.parkNanos(1000);
+            }
+            pipe.sink().write(ByteBuffer.wrap(new byte[100]));
+            reader.join();
+            remover.join();
+            removal.get();
+            // The reader may have come too late to begin; if it began, it was let to end.
+            try {
+                assertThat(read.get()).isEqualTo(100);
+            } catch (ExecutionException tooLate) {
+                assertThat(tooLate).hasCauseInstanceOf(IllegalStateException.class);
+            }
+            pipe.sink().close();
+            pipe.source().close();
         }
     }
 

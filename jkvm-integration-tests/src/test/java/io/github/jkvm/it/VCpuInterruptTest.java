@@ -24,7 +24,7 @@ class VCpuInterruptTest {
     private static final int[] OUT_LOOP = {0xE6, 0x10, 0xEB, 0xFC}; // out 0x10, al; jmp to it
 
     /** A wake-up that takes this long is a lost one that something else made up for. */
-    private static final long LATE_NANOS = TimeUnit.SECONDS.toNanos(10);
+    private static final long LATE_NANOS = TimeUnit.SECONDS.toNanos(30);
 
     /** Waiting threads leave the processors, of which there may be two, to those that are waited for. */
     private static final long POLL_NANOS = TimeUnit.MICROSECONDS.toNanos(20);

@@ -16,11 +16,7 @@ import io.github.jkvm.VCpu;
 import io.github.jkvm.Vm;
 import io.github.jkvm.kvm.ffi.OwnedFd;
 import io.github.jkvm.kvm.layout.VmIoctls;
-import java.util.BitSet;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Set;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -39,12 +35,7 @@ public class KvmVm implements Vm {
     private final OpenChildren<GuestMemfd> guestMemfds = new OpenChildren<>();
     private final OpenChildren<KvmDevice> devices = new OpenChildren<>();
     private final OpenChildren<EpollEventLoop> loops = new OpenChildren<>();
-    private final Object lock = new Object();
-    private final Set<KvmVCpu> vcpus = new LinkedHashSet<>();
-    private final BitSet usedIds = new BitSet();
-    private final CountDownLatch closed = new CountDownLatch(1);
-    private boolean closing;
-    private boolean finishing;
+    private final VCpus vcpus = new VCpus(this::takeDown);
 
     KvmVm(KvmHypervisor hypervisor, OwnedFd vm) {
         this.hypervisor = hypervisor;
@@ -53,7 +44,7 @@ public class KvmVm implements Vm {
         this.interrupts = new VmInterrupts(vm);
         this.doorbells = new VmDoorbells(vm);
         this.dirtyRings = new VmDirtyRings(vm, memory::region);
-        this.coalescedWrites = new CoalescedMmioRing(vm, this::anyVCpu);
+        this.coalescedWrites = new CoalescedMmioRing(vm, vcpus::any);
     }
 
     /**
@@ -316,33 +307,23 @@ public class KvmVm implements Vm {
     }
 
     final KvmVCpu addVCpu(int id) {
-        synchronized (lock) {
-            checkOpen();
-            int ids = hypervisor.maxVCpuIds();
-            if (id < 0 || id >= ids) {
-                throw new IllegalArgumentException("vCPU id " + id + " must be from 0 to " + (ids - 1));
+        return vcpus.add(id, hypervisor.maxVCpuIds(), this::openVCpu);
+    }
+
+    private KvmVCpu openVCpu(int id) {
+        OwnedFd fd = new OwnedFd(vm.ioctl(VmIoctls.KVM_CREATE_VCPU, id), KvmVCpu.name(id));
+        RunPage page = null;
+        try {
+            page = RunPage.map(fd, hypervisor.runPageSize());
+            dirtyRings.open(id, fd);
+            // Last: it holds the descriptor in use until it is closed.
+            return newVCpu(id, fd, page);
+        } catch (RuntimeException | Error failure) {
+            if (page != null) {
+                page.unmap();
             }
-            if (usedIds.get(id)) {
-                throw new IllegalArgumentException(
-                        "vCPU id " + id + " is taken, or was before; KVM frees it only with the VM");
-            }
-            OwnedFd fd = new OwnedFd(vm.ioctl(VmIoctls.KVM_CREATE_VCPU, id), KvmVCpu.name(id));
-            usedIds.set(id);
-            RunPage page = null;
-            try {
-                page = RunPage.map(fd, hypervisor.runPageSize());
-                dirtyRings.open(id, fd);
-                // Last: it holds the descriptor in use until it is closed.
-                KvmVCpu vcpu = newVCpu(id, fd, page);
-                vcpus.add(vcpu);
-                return vcpu;
-            } catch (RuntimeException | Error failure) {
-                if (page != null) {
-                    page.unmap();
-                }
-                fd.close();
-                throw failure;
-            }
+            fd.close();
+            throw failure;
         }
     }
 
@@ -352,15 +333,7 @@ public class KvmVm implements Vm {
 
     @Override
     public List<VCpu> vcpus() {
-        synchronized (lock) {
-            return List.copyOf(vcpus);
-        }
-    }
-
-    private @Nullable OwnedFd anyVCpu() {
-        synchronized (lock) {
-            return vcpus.isEmpty() ? null : vcpus.iterator().next().fd();
-        }
+        return vcpus.list();
     }
 
     @Override
@@ -408,48 +381,25 @@ public class KvmVm implements Vm {
         return vm;
     }
 
-    /** Whether the calling thread is within this VM, so that waiting for the VM to stop would be waiting for itself. */
     final boolean isRunByCurrentThread() {
-        synchronized (lock) {
-            return vcpus.stream().anyMatch(KvmVCpu::isRunByCurrentThread);
-        }
+        return vcpus.isRunByCurrentThread();
+    }
+
+    final void vcpuClosed(KvmVCpu vcpu) {
+        vcpus.closed(vcpu);
     }
 
     @Override
     public void close() {
-        List<KvmVCpu> stopping;
-        synchronized (lock) {
-            closing = true;
-            stopping = List.copyOf(vcpus);
+        if (vcpus.isRunByCurrentThread() || loops.any(EpollEventLoop::inLoop)) {
+            // Whom this thread would wait for may wait for it.
+            vcpus.closeWithoutWaiting();
+        } else {
+            vcpus.close();
         }
-        if (isRunByCurrentThread() || loops.any(EpollEventLoop::inLoop)) {
-            // Whom this thread would wait for may wait for it. The last vCPU to be left does the rest.
-            stopping.forEach(KvmVCpu::closeWithoutWaiting);
-            finishClosing();
-            return;
-        }
-        stopping.forEach(KvmVCpu::close);
-        finishClosing();
-        awaitClosed();
     }
 
-    final void vcpuClosed(KvmVCpu vcpu) {
-        synchronized (lock) {
-            vcpus.remove(vcpu);
-            if (!closing) {
-                return;
-            }
-        }
-        finishClosing();
-    }
-
-    private void finishClosing() {
-        synchronized (lock) {
-            if (finishing || !vcpus.isEmpty()) {
-                return;
-            }
-            finishing = true;
-        }
+    private void takeDown() {
         try {
             // First what calls devices, then what devices call, then what the kernel keeps the VM alive for.
             Closing.inOrder(
@@ -464,28 +414,6 @@ public class KvmVm implements Vm {
                     memory::close);
         } finally {
             hypervisor.vmClosed(this);
-            closed.countDown();
-        }
-    }
-
-    private void awaitClosed() {
-        boolean interrupted = false;
-        while (true) {
-            try {
-                closed.await();
-                break;
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    private void checkOpen() {
-        if (closing) {
-            throw new IllegalStateException("VM is closed");
         }
     }
 }

@@ -31,6 +31,10 @@ final class MemorySlots {
     private final BitSet taken = new BitSet();
     private final IdentityHashMap<MemoryRegion, Slot> slots = new IdentityHashMap<>();
     private volatile @Nullable MemoryRegion[] byNumber = {};
+
+    /** What was removed from the guest while a call used it for longer than removal waits. */
+    private final List<HostMemory> lingering = new ArrayList<>();
+
     private boolean closed;
 
     private static final class Slot {
@@ -117,7 +121,14 @@ final class MemorySlots {
             taken.clear(slot.number);
         }
         // Not under the lock: it may wait for calls of others.
-        slot.host.close();
+        try {
+            slot.host.close();
+        } catch (HypervisorException stillInUse) {
+            synchronized (this) {
+                lingering.add(slot.host);
+            }
+            throw stillInUse;
+        }
     }
 
     synchronized void startDirtyTracking(MemoryRegion region) {
@@ -190,13 +201,15 @@ final class MemorySlots {
 
     /** Gives all memory back. The VM's descriptor is closed already: with it KVM has let go of the memory. */
     void close() {
-        List<Slot> last;
+        List<HostMemory> last;
         synchronized (this) {
             closed = true;
-            last = new ArrayList<>(slots.values());
+            last = new ArrayList<>(lingering);
+            slots.values().forEach(slot -> last.add(slot.host));
             slots.clear();
+            lingering.clear();
         }
-        last.forEach(slot -> slot.host.closeQuietly());
+        last.forEach(HostMemory::closeQuietly);
     }
 
     private void set(MemoryRegion region, Slot slot, long size) {
