@@ -53,7 +53,7 @@ record Outcome(int status, String explanation) {
             case STOPPED ->
                 wish == Wish.STDOUT_CLOSED
                         ? new Outcome(STDOUT_CLOSED, "")
-                        : new Outcome(QUIT, "boot-linux: ended with Ctrl-A x");
+                        : new Outcome(QUIT, "\nboot-linux: ended with Ctrl-A x");
             case TRIPLE_FAULT ->
                 failed(TRIPLE_FAULT, "the guest ended in a triple fault: " + exit.detail(), options, tail, ready);
             case PANIC -> failed(PANIC, "the guest's kernel panicked", options, tail, ready);
