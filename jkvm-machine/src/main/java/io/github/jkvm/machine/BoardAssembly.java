@@ -134,7 +134,7 @@ final class BoardAssembly {
         options.devices().forEach(device -> add(pc ? bus : new UnwiredBus(bus), device));
         descriptions.addAll(options.descriptions());
 
-        // 5. The kernel with all that it is handed: memory map, ACPI tables, command line, initrd.
+        // 5. The kernel with all that it is handed: memory map, ACPI tables, command line, initrd, modules.
         LoadedKernel kernel = pc ? loadForPc() : load(BootParameters.builder(MemoryMap.of(vm.memory())));
 
         // 6. The vCPUs. On a PC the first one starts and the others wait in KVM for its start-up message.
@@ -238,6 +238,7 @@ final class BoardAssembly {
     private LoadedKernel load(BootParameters.Builder parameters) {
         parameters.commandLine(options.commandLine());
         options.initrd().ifPresent(parameters::initrd);
+        options.modules().forEach(parameters::module);
         return options.kernel().load(vm.memory(), parameters.build());
     }
 

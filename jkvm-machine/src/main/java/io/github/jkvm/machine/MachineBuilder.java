@@ -5,6 +5,7 @@ import io.github.jkvm.Device;
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.UnsupportedCapabilityException;
 import io.github.jkvm.machine.acpi.Aml;
+import io.github.jkvm.machine.boot.BootParameters;
 import io.github.jkvm.machine.boot.CommandLine;
 import io.github.jkvm.machine.boot.GuestRange;
 import io.github.jkvm.machine.boot.KernelImage;
@@ -40,6 +41,7 @@ public final class MachineBuilder {
     private final Set<PcDevice> pcDevices = EnumSet.allOf(PcDevice.class);
     private final List<Device> devices = new ArrayList<>();
     private final List<Aml> descriptions = new ArrayList<>();
+    private final List<BootParameters.Module> modules = new ArrayList<>();
     private Board board = Board.PC;
     private String name = "vm";
     private long memory = DEFAULT_MEMORY;
@@ -135,6 +137,17 @@ public final class MachineBuilder {
         try (var channel = FileChannel.open(file, StandardOpenOption.READ)) {
             return initrd(channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), Arena.ofAuto()));
         }
+    }
+
+    /**
+     * Adds a file that is handed to a multiboot or PVH kernel, after those added before. A {@code bzImage} and a flat image take none.
+     *
+     * @param module the file with its name or arguments
+     * @return this
+     */
+    public MachineBuilder module(BootParameters.Module module) {
+        modules.add(Objects.requireNonNull(module, "module"));
+        return this;
     }
 
     /**
@@ -284,6 +297,10 @@ public final class MachineBuilder {
 
     Optional<MemorySegment> initrd() {
         return Optional.ofNullable(initrd);
+    }
+
+    List<BootParameters.Module> modules() {
+        return modules;
     }
 
     CommandLine commandLine() {

@@ -7,7 +7,9 @@ import io.github.jkvm.GuestMemory;
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.machine.Board;
 import io.github.jkvm.machine.Machine;
+import io.github.jkvm.machine.MachineBuilder;
 import io.github.jkvm.machine.MachineExit;
+import io.github.jkvm.machine.boot.BootParameters;
 import io.github.jkvm.machine.boot.CommandLine;
 import io.github.jkvm.machine.boot.EntryMode;
 import io.github.jkvm.machine.boot.FlatImage;
@@ -15,6 +17,7 @@ import io.github.jkvm.machine.boot.KernelImage;
 import io.github.jkvm.machine.boot.MultibootImage;
 import io.github.jkvm.machine.boot.PvhImage;
 import io.github.jkvm.testkit.RequiresKvm;
+import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -37,18 +40,24 @@ class KernelEntryTest {
             + "ee" // out dx, al
             + "f4"; // hlt
 
-    private static void run(KernelImage kernel, String commandLine, Consumer<GuestMemory> check) throws Exception {
-        try (Hypervisor hypervisor = Hypervisor.open();
-                Machine machine = Machine.builder(hypervisor)
-                        .board(Board.MICRO)
-                        .memory(2 << 20)
-                        .kernel(kernel)
-                        .commandLine(CommandLine.parse(commandLine))
-                        .build()) {
-            machine.start();
-            MachineExit exit = machine.awaitExit(Duration.ofSeconds(30));
-            assertThat(exit.exitCode()).as(exit.toString()).hasValue(5);
-            check.accept(machine.memory());
+    private static void run(
+            KernelImage kernel, String commandLine, Consumer<GuestMemory> check, BootParameters.Module... modules)
+            throws Exception {
+        try (Hypervisor hypervisor = Hypervisor.open()) {
+            MachineBuilder builder = Machine.builder(hypervisor)
+                    .board(Board.MICRO)
+                    .memory(2 << 20)
+                    .kernel(kernel)
+                    .commandLine(CommandLine.parse(commandLine));
+            for (BootParameters.Module module : modules) {
+                builder.module(module);
+            }
+            try (Machine machine = builder.build()) {
+                machine.start();
+                MachineExit exit = machine.awaitExit(Duration.ofSeconds(30));
+                assertThat(exit.exitCode()).as(exit.toString()).hasValue(5);
+                check.accept(machine.memory());
+            }
         }
     }
 
@@ -56,17 +65,8 @@ class KernelEntryTest {
         return HexFormat.of().parseHex(hex);
     }
 
-    @Test
-    void multibootKernelFindsItsMagicNumberItsInformationAndWorkingSelectors() throws Exception {
-        byte[] code = code(
-                "a300301000" // mov [103000], eax
-                        + "891d04301000" // mov [103004], ebx
-                        + "66b81800" // mov ax, 18
-                        + "8ed88ec08ed0" // mov ds, ax; mov es, ax; mov ss, ax
-                        + "ea3c0010001000" // jmp 10:10003c
-                        + "8b4304" // mov eax, [ebx + 4]
-                        + "a308301000" // mov [103008], eax
-                        + EXIT_5);
+    /** An image in the address form: where it is loaded and entered stands in its header. */
+    private static byte[] multiboot(byte[] code) {
         byte[] image = new byte[32 + code.length];
         int flags = 1 << 16;
         ByteBuffer.wrap(image)
@@ -80,7 +80,21 @@ class KernelEntryTest {
                 .putInt(0)
                 .putInt(LOAD + 32)
                 .put(code);
-        KernelImage kernel = KernelImage.of(image);
+        return image;
+    }
+
+    @Test
+    void multibootKernelFindsItsMagicNumberItsInformationAndWorkingSelectors() throws Exception {
+        byte[] code = code(
+                "a300301000" // mov [103000], eax
+                        + "891d04301000" // mov [103004], ebx
+                        + "66b81800" // mov ax, 18
+                        + "8ed88ec08ed0" // mov ds, ax; mov es, ax; mov ss, ax
+                        + "ea3c0010001000" // jmp 10:10003c
+                        + "8b4304" // mov eax, [ebx + 4]
+                        + "a308301000" // mov [103008], eax
+                        + EXIT_5);
+        KernelImage kernel = KernelImage.of(multiboot(code));
         assertThat(kernel).isInstanceOf(MultibootImage.class);
         run(kernel, "", memory -> {
             // Multiboot Specification 0.6.96, 3.2: EAX and EBX; 3.3: mem_lower in KiB at offset 4.
@@ -88,6 +102,29 @@ class KernelEntryTest {
             assertThat(memory.readInt(RESULT + 4)).isNotZero();
             assertThat(memory.readInt(RESULT + 8)).isEqualTo(639);
         });
+    }
+
+    @Test
+    void multibootKernelReadsTheModulesItIsHanded() throws Exception {
+        byte[] code = code(
+                "8b4314" // mov eax, [ebx + 20]
+                        + "a300301000" // mov [103000], eax
+                        + "8b4318" // mov eax, [ebx + 24]
+                        + "8b00" // mov eax, [eax]
+                        + "8b00" // mov eax, [eax]
+                        + "a304301000" // mov [103004], eax
+                        + EXIT_5);
+        var module = new BootParameters.Module(
+                MemorySegment.ofArray("data".getBytes(StandardCharsets.US_ASCII)), CommandLine.parse("first"));
+        // Multiboot Specification 0.6.96, 3.3: mods_count at 20, mods_addr at 24; each module begins with mod_start.
+        run(
+                KernelImage.of(multiboot(code)),
+                "",
+                memory -> {
+                    assertThat(memory.readInt(RESULT)).isEqualTo(1);
+                    assertThat(memory.read(RESULT + 4, 4)).isEqualTo("data".getBytes(StandardCharsets.US_ASCII));
+                },
+                module);
     }
 
     @Test
