@@ -29,6 +29,9 @@ class VCpuInterruptTest {
     /** Waiting threads leave the processors, of which there may be two, to those that are waited for. */
     private static final long POLL_NANOS = TimeUnit.MICROSECONDS.toNanos(20);
 
+    /** A collection takes an emulated processor so much longer that little else would be done without longer pauses. */
+    private static final long COLLECTION_PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(20) * 1_000 / Lane.repeats(1_000);
+
     private final AtomicReference<Throwable> failure = new AtomicReference<>();
     private volatile boolean garbage = true;
     private Thread collector;
@@ -42,7 +45,7 @@ class VCpuInterruptTest {
                 if (kept.size() == 64) {
                     kept.clear();
                     System.gc();
-                    LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
+                    LockSupport.parkNanos(COLLECTION_PAUSE_NANOS);
                 }
             }
         });
