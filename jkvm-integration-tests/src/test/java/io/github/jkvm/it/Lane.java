@@ -6,6 +6,11 @@ final class Lane {
 
     private Lane() {}
 
+    /** Tells whether the processor is emulated in software and the JVM spares itself the second compiler. */
+    static boolean isEmulated() {
+        return EMULATED;
+    }
+
     /**
      * Returns how often to repeat something: all of it on a real processor, a tenth where the processor is emulated in software.
      *
