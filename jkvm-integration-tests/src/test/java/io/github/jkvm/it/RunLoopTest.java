@@ -347,14 +347,19 @@ class RunLoopTest {
     @RequiresKvm(Capability.EXIT_HYPERCALL)
     void returnsHypercallsTheHostTakes() {
         // KVM_CAP_EXIT_HYPERCALL with KVM_HC_MAP_GPA_RANGE (12): rbx is a page, rcx a number of pages, rdx attributes.
-        try (var guest = new RealModeGuest(
+        // KVM patches vmcall to what the host's processor has, at the instruction pointer: the code segment must begin
+        // at 0.
+        long entry = 0x2000;
+        byte[] code = RealModeGuest.bytes(
                 0x66, 0xB8, 0x0C, 0x00, 0x00, 0x00, // mov eax, 12
                 0x66, 0xBB, 0x00, 0x10, 0x00, 0x00, // mov ebx, 0x1000
                 0x66, 0xB9, 0x02, 0x00, 0x00, 0x00, // mov ecx, 2
                 0x66, 0x31, 0xD2, // xor edx, edx
-                0x0F, 0x01, 0xC1, // vmcall; KVM puts AMD's vmmcall here where that is the processor's
+                0x0F, 0x01, 0xC1, // vmcall
                 0xE7, 0x10, // out 0x10, ax
-                0xF4)) {
+                0xF4); // hlt
+        try (var guest = new RealModeGuest(0xEA, 0x00, 0x20, 0x00, 0x00)) { // jmp 0:0x2000
+            guest.vm.memory().write(entry, code);
             KvmVm.of(guest.vm).enableCapability(201, 1L << 12);
             VmExit exit = guest.vcpu.run(Duration.ofSeconds(2));
             assumeFalse(exit instanceof VmExit.DeadlineReached, "PVM patches vmcall over and over");
