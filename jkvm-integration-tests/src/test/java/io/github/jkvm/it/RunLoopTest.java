@@ -85,6 +85,27 @@ class RunLoopTest {
     }
 
     @Test
+    void returnsMmioOfEightBytes() {
+        try (var guest = new RealModeGuest(
+                0xB8, 0x00, 0x20, // mov ax, 0x2000
+                0x8E, 0xD8, // mov ds, ax
+                0xBB, 0x10, 0x00, // mov bx, 0x10
+                0x0F, 0x6F, 0x07, // movq mm0, [bx]
+                0x0F, 0x7F, 0x07, // movq [bx], mm0
+                0xF4)) {
+            VmExit exit = guest.run();
+            assumeFalse(exit instanceof VmExit.InternalError, "this KVM can't emulate movq");
+            assertThat(exit).isEqualTo(new VmExit.MmioRead(GuestAddress.of(0x20010), 8));
+            guest.vcpu.respond(0x8877665544332211L);
+            assertThat(guest.run()).isInstanceOfSatisfying(VmExit.MmioWrite.class, write -> {
+                assertThat(write.data().length()).isEqualTo(8);
+                assertThat(write.data().toLong()).isEqualTo(0x8877665544332211L);
+            });
+            assertThat(guest.run()).isEqualTo(new VmExit.Halt());
+        }
+    }
+
+    @Test
     void refusesAnswersNobodyAskedFor() {
         try (var guest = new RealModeGuest(
                 0xE4, 0x11, // in al, 0x11

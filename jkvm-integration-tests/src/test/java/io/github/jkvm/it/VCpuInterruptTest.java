@@ -3,6 +3,7 @@ package io.github.jkvm.it;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.VmExit;
+import io.github.jkvm.kvm.KvmVCpu;
 import io.github.jkvm.testkit.RequiresKvm;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -187,6 +188,18 @@ class VCpuInterruptTest {
                 }
             }
             runner.join();
+        }
+    }
+
+    @Test
+    void signalMaskThatLeavesTheInterruptsSignalOpenDoesNotHinderIt() {
+        try (var guest = new RealModeGuest(TIGHT_LOOP)) {
+            KvmVCpu vcpu = KvmVCpu.of(guest.vcpu);
+            // All real-time signals but number 40, which interrupts vCPUs.
+            vcpu.setSignalMask(-1L << 33 & ~(1L << 39));
+            assertThat(vcpu.run(Duration.ofMillis(10))).isEqualTo(new VmExit.DeadlineReached());
+            vcpu.clearSignalMask();
+            assertThat(vcpu.run(Duration.ofMillis(10))).isEqualTo(new VmExit.DeadlineReached());
         }
     }
 
