@@ -1,0 +1,126 @@
+package io.github.jkvm.virtio.queue;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A place in the readable or the writable part of a chain. */
+final class ChainCursor {
+    private final DescriptorChain chain;
+    private int part;
+    private long offset;
+    private long position;
+    private long remaining;
+
+    ChainCursor(DescriptorChain chain) {
+        this.chain = chain;
+    }
+
+    void begin(int firstPart, long bytes) {
+        part = firstPart;
+        offset = 0;
+        position = 0;
+        remaining = bytes;
+    }
+
+    long position() {
+        return position;
+    }
+
+    long remaining() {
+        return remaining;
+    }
+
+    void read(MemorySegment target) {
+        long size = target.byteSize();
+        for (long done = 0; done < size; ) {
+            long count = Math.min(size - done, chain.length(part) - offset);
+            chain.memory().read(chain.address(part) + offset, slice(target, done, count));
+            advance(count);
+            done += count;
+        }
+    }
+
+    void write(MemorySegment source) {
+        long size = source.byteSize();
+        for (long done = 0; done < size; ) {
+            long count = Math.min(size - done, chain.length(part) - offset);
+            chain.memory().write(chain.address(part) + offset, slice(source, done, count));
+            advance(count);
+            done += count;
+        }
+    }
+
+    void skip(long bytes) {
+        checkCount(bytes);
+        for (long left = bytes; left > 0; ) {
+            long count = Math.min(left, chain.length(part) - offset);
+            advance(count);
+            left -= count;
+        }
+    }
+
+    void markDirtyAndSkip(long bytes) {
+        checkCount(bytes);
+        for (long left = bytes; left > 0; ) {
+            long count = Math.min(left, chain.length(part) - offset);
+            chain.memory().markDirty(chain.address(part) + offset, count);
+            advance(count);
+            left -= count;
+        }
+    }
+
+    List<MemorySegment> segments(long limit) {
+        if (limit < 0) {
+            throw new IllegalArgumentException("limit " + limit + " must be 0 or more bytes");
+        }
+        List<MemorySegment> segments = new ArrayList<>();
+        int at = part;
+        long from = offset;
+        for (long left = Math.min(limit, remaining); left > 0; ) {
+            long count = Math.min(left, chain.length(at) - from);
+            segments.addAll(chain.memory().slices(chain.address(at) + from, count));
+            left -= count;
+            at++;
+            from = 0;
+        }
+        return segments;
+    }
+
+    /** Returns the guest-physical address of the byte that is {@code ahead} bytes further on. */
+    long address(long ahead) {
+        int at = part;
+        long from = offset + ahead;
+        while (from >= chain.length(at)) {
+            from -= chain.length(at);
+            at++;
+        }
+        return chain.address(at) + from;
+    }
+
+    DescriptorChain chain() {
+        return chain;
+    }
+
+    private void checkCount(long bytes) {
+        if (bytes < 0 || bytes > remaining) {
+            throw new IllegalArgumentException(
+                    "count " + bytes + " must be from 0 to the " + remaining + " bytes that remain");
+        }
+    }
+
+    /** Moves on inside the current part, at most to its end. */
+    private void advance(long count) {
+        offset += count;
+        position += count;
+        remaining -= count;
+        if (offset == chain.length(part)) {
+            part++;
+            offset = 0;
+        }
+    }
+
+    private static MemorySegment slice(MemorySegment segment, long from, long count) {
+        return count == segment.byteSize() ? segment : segment.asSlice(from, count);
+    }
+}

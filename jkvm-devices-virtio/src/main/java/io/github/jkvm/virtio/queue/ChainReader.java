@@ -1,0 +1,95 @@
+package io.github.jkvm.virtio.queue;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * Reads the readable bytes of a chain, from the first to the last.
+ *
+ * <p>A chain shorter than a device needs is the driver's mistake, so it is a result and not an exception. The guest can
+ * change its memory at any time: a device copies what it decides on with {@link #readExactly} and looks at the copy only. After
+ * the chain is completed nothing remains.
+ */
+public final class ChainReader {
+    private final ChainCursor cursor;
+
+    ChainReader(ChainCursor cursor) {
+        this.cursor = cursor;
+    }
+
+    ChainCursor cursor() {
+        return cursor;
+    }
+
+    /**
+     * Returns how many bytes were read or skipped.
+     *
+     * @return the count in bytes
+     */
+    public long position() {
+        return cursor.position();
+    }
+
+    /**
+     * Returns how many bytes are left to read.
+     *
+     * @return the count in bytes
+     */
+    public long remaining() {
+        return cursor.remaining();
+    }
+
+    /**
+     * Fills a segment, if the chain has enough bytes left.
+     *
+     * @param target where they go; its size tells how many
+     * @return true if it was filled; false if fewer remain, and then nothing was read
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public boolean readExactly(MemorySegment target) {
+        if (target.byteSize() > cursor.remaining()) {
+            return false;
+        }
+        cursor.read(target);
+        return true;
+    }
+
+    /**
+     * Reads as many bytes as remain and as fit.
+     *
+     * @param target where they go, from its start
+     * @return how many bytes were read; 0 at the end
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public long read(MemorySegment target) {
+        long count = Math.min(target.byteSize(), cursor.remaining());
+        cursor.read(target.asSlice(0, count));
+        return count;
+    }
+
+    /**
+     * Returns the bytes ahead where they lie in guest memory, for a gathering channel write. Does not move: call {@link #skip} with the count
+     * the channel took. The guest may change them meanwhile.
+     *
+     * @param limit greatest total length in bytes, 0 or more
+     * @return read-only segments, in order; none at the end
+     * @throws IllegalArgumentException if the limit is negative
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public List<MemorySegment> segments(long limit) {
+        List<MemorySegment> segments = cursor.segments(limit);
+        // A device must not write to a device-readable buffer (virtio 1.2, 2.7.5.1).
+        segments.replaceAll(MemorySegment::asReadOnly);
+        return segments;
+    }
+
+    /**
+     * Passes over bytes.
+     *
+     * @param bytes how many, from 0 to {@link #remaining}
+     * @throws IllegalArgumentException if the count is out of range
+     */
+    public void skip(long bytes) {
+        cursor.skip(bytes);
+    }
+}

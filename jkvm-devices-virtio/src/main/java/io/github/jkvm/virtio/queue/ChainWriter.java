@@ -1,0 +1,113 @@
+package io.github.jkvm.virtio.queue;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * Writes the writable bytes of a chain, from the first to the last.
+ *
+ * <p>Its {@link #position} is what a device passes to {@link SplitQueue#complete}: the bytes before it are all written. A chain with
+ * less room than a device needs is the driver's mistake, so it is a result and not an exception. After the chain is completed
+ * nothing remains.
+ */
+public final class ChainWriter {
+    private final ChainCursor cursor;
+
+    ChainWriter(ChainCursor cursor) {
+        this.cursor = cursor;
+    }
+
+    ChainCursor cursor() {
+        return cursor;
+    }
+
+    /**
+     * Returns how many bytes were written.
+     *
+     * @return the count in bytes
+     */
+    public long position() {
+        return cursor.position();
+    }
+
+    /**
+     * Returns how many bytes there is room for.
+     *
+     * @return the count in bytes
+     */
+    public long remaining() {
+        return cursor.remaining();
+    }
+
+    /**
+     * Writes all bytes of a segment, if there is room.
+     *
+     * @param source the bytes
+     * @return true if they were written; false if there is less room, and then nothing was written
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public boolean writeExactly(MemorySegment source) {
+        if (source.byteSize() > cursor.remaining()) {
+            return false;
+        }
+        cursor.write(source);
+        return true;
+    }
+
+    /**
+     * Writes as many bytes as there are and as there is room for.
+     *
+     * @param source the bytes, taken from its start
+     * @return how many were written; 0 at the end
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public long write(MemorySegment source) {
+        long count = Math.min(source.byteSize(), cursor.remaining());
+        cursor.write(source.asSlice(0, count));
+        return count;
+    }
+
+    /**
+     * Writes one byte further on and does not move: for a status behind data that may come later or never.
+     *
+     * @param ahead its distance from the position in bytes, from 0
+     * @param value the byte
+     * @return true if it was written; false if there is no room that far
+     * @throws IllegalArgumentException if the distance is negative
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public boolean writeAhead(long ahead, byte value) {
+        if (ahead < 0) {
+            throw new IllegalArgumentException("distance " + ahead + " must be 0 or more bytes");
+        }
+        if (ahead >= cursor.remaining()) {
+            return false;
+        }
+        cursor.chain().memory().writeByte(cursor.address(ahead), value);
+        return true;
+    }
+
+    /**
+     * Returns the room ahead where it lies in guest memory, for a scattering channel read. Does not move: call {@link #advance} with the
+     * count the channel gave.
+     *
+     * @param limit greatest total length in bytes, 0 or more
+     * @return segments, in order; none at the end
+     * @throws IllegalArgumentException if the limit is negative
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public List<MemorySegment> segments(long limit) {
+        return cursor.segments(limit);
+    }
+
+    /**
+     * Moves past bytes that were written through {@link #segments} and records them as written, for dirty tracking.
+     *
+     * @param bytes how many, from 0 to {@link #remaining}
+     * @throws IllegalArgumentException if the count is out of range
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public void advance(long bytes) {
+        cursor.markDirtyAndSkip(bytes);
+    }
+}

@@ -1,0 +1,52 @@
+package io.github.jkvm.virtio.queue;
+
+/**
+ * What a driver did that it may not do, and that stopped its queue. The device then sets {@code DEVICE_NEEDS_RESET} (virtio 1.2, 2.1.2).
+ *
+ * @param reason the rule that was broken
+ * @param detail the values that broke it, for people
+ */
+public record QueueFault(Reason reason, String detail) {
+
+    /** The rules. Saved state holds their positions: new ones go to the end. */
+    public enum Reason {
+        /** The size is not a power of two from 1 to the device's limit (virtio 1.2, 2.7). */
+        QUEUE_SIZE,
+        /** A part of the queue is not aligned as it must be (virtio 1.2, 2.7.1). */
+        RING_ALIGNMENT,
+        /** A part of the queue is not in memory, or the used ring is in memory that the guest may not write. */
+        RING_OUTSIDE_MEMORY,
+        /** Two parts of the queue share bytes (virtio 1.2, 2.7: each is written by one side only). */
+        RINGS_OVERLAP,
+        /** More chains are available than the queue has room for (virtio 1.2, 2.7.13). */
+        AVAILABLE_INDEX,
+        /** A head or a {@code next} is not an index of the descriptor table. */
+        DESCRIPTOR_INDEX,
+        /** A chain was made available again before the device was done with it. */
+        HEAD_IN_FLIGHT,
+        /** A chain has more descriptors than the queue, or a loop (virtio 1.2, 2.7.5.3.1). */
+        CHAIN_TOO_LONG,
+        /** The lengths of a chain add up to more than a used length's 32 bits can hold (virtio 1.2, 2.7.5.2 and 2.7.8). */
+        CHAIN_TOO_LARGE,
+        /** A buffer or an indirect table is not in memory. */
+        BUFFER_OUTSIDE_MEMORY,
+        /** A buffer for the device to write is in memory that the guest may not write. */
+        BUFFER_READ_ONLY,
+        /** A readable buffer follows a writable one (virtio 1.2, 2.7.4.2). */
+        READABLE_AFTER_WRITABLE,
+        /** An indirect descriptor without {@link QueueFeature#INDIRECT_DESCRIPTORS} (virtio 1.2, 2.7.5.3.1). */
+        INDIRECT_NOT_NEGOTIATED,
+        /** An indirect descriptor that has a next one (virtio 1.2, 2.7.5.3.1). */
+        INDIRECT_WITH_NEXT,
+        /** An indirect descriptor in an indirect table (virtio 1.2, 2.7.5.3.1). */
+        INDIRECT_NESTED,
+        /** An indirect table that is empty, not a multiple of 16 bytes, or longer than the queue (virtio 1.2, 2.7.5.3.1). */
+        INDIRECT_LENGTH
+    }
+
+    /** Returns the reason and the detail. */
+    @Override
+    public String toString() {
+        return reason + ": " + detail;
+    }
+}

@@ -1,0 +1,159 @@
+package io.github.jkvm.virtio.queue;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.jkvm.GuestMemory;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import net.jqwik.api.Arbitraries;
+import net.jqwik.api.Arbitrary;
+import net.jqwik.api.Combinators;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.From;
+import net.jqwik.api.Property;
+import net.jqwik.api.Provide;
+import net.jqwik.api.constraints.IntRange;
+import net.jqwik.api.constraints.Size;
+
+/** A driver that writes anything anywhere, at any moment, gets a stopped queue at worst. */
+class HostileDriverTest {
+    private static final int SIZE = 16;
+    private static final QueueLayout LAYOUT = TestDriver.layout(SIZE);
+
+    /** A number that the driver writes over part of a descriptor or a ring. */
+    record Mutation(int place, long value) {}
+
+    @Provide
+    Arbitrary<List<Mutation>> mutations() {
+        Arbitrary<Long> values = Arbitraries.oneOf(
+                Arbitraries.longs(),
+                Arbitraries.longs().between(0, SIZE + 1),
+                Arbitraries.longs().between(0, TestDriver.MEMORY_BYTES + 16),
+                Arbitraries.of(-1L, -16L, 16L, 32L, 0xFFFFL, 0xFFFF_FFFFL, TestDriver.BUFFERS, LAYOUT.descriptors()));
+        return Combinators.combine(Arbitraries.integers().between(0, 1 << 16), values)
+                .as(Mutation::new)
+                .list()
+                .ofMaxSize(24);
+    }
+
+    private static void apply(GuestMemory memory, Mutation mutation) {
+        int index = mutation.place() / 8 % SIZE;
+        long descriptor = LAYOUT.descriptors() + 16L * index;
+        switch (mutation.place() % 8) {
+            case 0 -> memory.writeLong(descriptor, mutation.value());
+            case 1 -> memory.writeInt(descriptor + 8, (int) mutation.value());
+            case 2 -> memory.writeShort(descriptor + 12, (short) (mutation.value() & 7));
+            case 3 -> memory.writeShort(descriptor + 14, (short) mutation.value());
+            case 4 -> memory.writeShort(LAYOUT.availableEntry(index), (short) mutation.value());
+            case 5 -> memory.writeShort(LAYOUT.availableIndex(), (short) mutation.value());
+            case 6 -> memory.writeShort(LAYOUT.usedEvent(), (short) mutation.value());
+            default -> memory.writeLong(TestDriver.BUFFERS + 8L * index, mutation.value());
+        }
+    }
+
+    /** Drains the queue as a device does; returns how many chains there were. */
+    private static int serve(SplitQueue queue, Deque<DescriptorChain> held, int keep) {
+        MemorySegment bytes = MemorySegment.ofArray(new byte[64]);
+        int popped = 0;
+        var chain = new DescriptorChain();
+        while (queue.pop(chain) == PopResult.CHAIN) {
+            popped++;
+            // More would be a device that one guest keeps busy for ever.
+            assertThat(popped).isLessThanOrEqualTo(SIZE);
+            assertThat(chain.capacity()).isLessThanOrEqualTo(SIZE);
+            assertThat(chain.readableBytes() + chain.writableBytes()).isLessThanOrEqualTo(0xFFFF_FFFFL);
+            chain.reader().read(bytes);
+            chain.reader().segments(Long.MAX_VALUE);
+            chain.writer().write(bytes);
+            chain.writer().segments(Long.MAX_VALUE);
+            chain.writer().writeAhead(Math.max(0, chain.writer().remaining() - 1), (byte) 0);
+            held.add(chain);
+            chain = new DescriptorChain();
+        }
+        while (held.size() > keep) {
+            DescriptorChain done = held.removeFirst();
+            queue.complete(done, done.writer().position());
+        }
+        queue.interruptNeeded();
+        queue.disableNotifications();
+        queue.enableNotifications();
+        return popped;
+    }
+
+    @Property(tries = 2000)
+    void neverThrowsOrGoesOnWithoutEnd(
+            @ForAll long seed,
+            @ForAll boolean eventIndex,
+            @ForAll @IntRange(max = SIZE) int keep,
+            @ForAll @Size(max = 6) List<@From("mutations") List<Mutation>> rounds) {
+        GuestMemory memory = TestDriver.memory();
+        Set<QueueFeature> features = EnumSet.of(QueueFeature.INDIRECT_DESCRIPTORS);
+        if (eventIndex) {
+            features.add(QueueFeature.EVENT_INDEX);
+        }
+        var queue = new SplitQueue(memory, SIZE);
+        queue.activate(LAYOUT, features);
+        fillWithPlausibleChains(memory, new Random(seed));
+        Deque<DescriptorChain> held = new ArrayDeque<>();
+        serve(queue, held, keep);
+        for (List<Mutation> round : rounds) {
+            round.forEach(mutation -> apply(memory, mutation));
+            serve(queue, held, keep);
+        }
+        assertThat(queue.fault().isPresent()).isNotEqualTo(queue.isActive());
+    }
+
+    @Property(tries = 1000)
+    void survivesNoise(@ForAll long seed) {
+        GuestMemory memory = TestDriver.memory();
+        byte[] noise = new byte[0x4000];
+        var random = new Random(seed);
+        random.nextBytes(noise);
+        var queue = new SplitQueue(memory, SIZE);
+        queue.activate(LAYOUT, Set.of(QueueFeature.INDIRECT_DESCRIPTORS, QueueFeature.EVENT_INDEX));
+        memory.write(LAYOUT.descriptors(), noise);
+        // One in two starts with an index that lets the descriptors be looked at.
+        if (random.nextBoolean()) {
+            memory.writeShort(LAYOUT.availableIndex(), (short) 1);
+            memory.writeShort(LAYOUT.availableEntry(0), (short) random.nextInt(SIZE));
+        }
+        serve(queue, new ArrayDeque<>(), 0);
+    }
+
+    /** Chains of several shapes, direct and indirect, so that mutations meet every check. */
+    private static void fillWithPlausibleChains(GuestMemory memory, Random random) {
+        var driver = new TestDriver(memory, LAYOUT, Set.of());
+        for (int table = 0; table < 4; table++) {
+            for (int i = 0; i < 4; i++) {
+                driver.descriptorAt(
+                        TestDriver.BUFFERS + 64L * table + 16L * i,
+                        TestDriver.BUFFERS + 0x100L * i,
+                        random.nextInt(0x100),
+                        (i < 2 ? 0 : TestDriver.WRITE) | (i < 3 ? TestDriver.NEXT : 0),
+                        i + 1);
+            }
+        }
+        for (int i = 0; i < SIZE; i++) {
+            if (random.nextInt(4) == 0) {
+                driver.descriptor(
+                        i, TestDriver.BUFFERS + 64L * random.nextInt(4), 64, TestDriver.INDIRECT, random.nextInt(SIZE));
+            } else {
+                int flags = random.nextInt(4) == 0 ? TestDriver.NEXT : random.nextInt(2) * TestDriver.WRITE;
+                driver.descriptor(
+                        i,
+                        TestDriver.BUFFERS + random.nextInt(0x1000),
+                        random.nextInt(0x100),
+                        flags,
+                        random.nextInt(SIZE));
+            }
+        }
+        for (int i = random.nextInt(SIZE + 1); i > 0; i--) {
+            driver.makeAvailable(i % SIZE);
+        }
+    }
+}

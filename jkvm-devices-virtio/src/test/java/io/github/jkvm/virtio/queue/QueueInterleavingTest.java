@@ -1,0 +1,197 @@
+package io.github.jkvm.virtio.queue;
+
+import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.jkvm.DeviceState;
+import io.github.jkvm.GuestMemory;
+import io.github.jkvm.virtio.queue.TestDriver.Buffer;
+import io.github.jkvm.virtio.queue.TestDriver.Used;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.IntRange;
+import net.jqwik.api.constraints.Size;
+
+/** Any interleaving of what driver and device do loses no chain, makes none up, and leaves nobody waiting. */
+class QueueInterleavingTest {
+    private enum Action {
+        ADD,
+        ADD_INDIRECT,
+        KICK,
+        POP,
+        COMPLETE_OLDEST,
+        COMPLETE_NEWEST,
+        INTERRUPT,
+        TAKE_USED,
+        SAVE_AND_RESTORE
+    }
+
+    /** A driver and a device that sleep when they find nothing to do, and wake only when told. */
+    private static final class Run {
+        private final GuestMemory memory = TestDriver.memory();
+        private final TestDriver driver;
+        private final Deque<Integer> available = new ArrayDeque<>();
+        private final Map<Integer, Long> completed = new HashMap<>();
+        private final Deque<DescriptorChain> inFlight = new ArrayDeque<>();
+        private final Set<QueueFeature> features;
+        private SplitQueue queue;
+        private boolean deviceSleeps;
+        private boolean driverSleeps;
+        private long added;
+        private long taken;
+
+        Run(int size, Set<QueueFeature> features, int start) {
+            this.features = features;
+            QueueLayout layout = TestDriver.layout(size);
+            driver = new TestDriver(memory, layout, features);
+            driver.startAt(start);
+            queue = new SplitQueue(memory, 64);
+            assertThat(queue.activate(layout, features)).isEmpty();
+            var state = new DeviceState(1);
+            queue.save(state, "q");
+            state.putNumber("q.index", start);
+            queue.restore(state, "q");
+        }
+
+        void act(int seed) {
+            Action[] actions = Action.values();
+            int argument = seed / actions.length;
+            switch (actions[seed % actions.length]) {
+                case ADD -> add(argument, false);
+                case ADD_INDIRECT -> add(argument, true);
+                case KICK -> kick();
+                case POP -> pop();
+                case COMPLETE_OLDEST -> complete(inFlight.pollFirst(), argument);
+                case COMPLETE_NEWEST -> complete(inFlight.pollLast(), argument);
+                case INTERRUPT -> interrupt();
+                case TAKE_USED -> takeUsed();
+                case SAVE_AND_RESTORE -> saveAndRestore();
+            }
+        }
+
+        private void add(int argument, boolean indirect) {
+            int buffers = 1 + argument % 4;
+            boolean possible = !indirect || features.contains(QueueFeature.INDIRECT_DESCRIPTORS);
+            if (!possible || driver.freeDescriptors() < buffers) {
+                return;
+            }
+            var chain = new Buffer[buffers];
+            int readable = argument / 4 % (buffers + 1);
+            for (int i = 0; i < buffers; i++) {
+                chain[i] = i < readable ? Buffer.readable(BUFFERS, 8) : Buffer.writable(BUFFERS + 64, 8);
+            }
+            available.add(indirect ? driver.addIndirect(chain) : driver.add(chain));
+            added++;
+        }
+
+        private void kick() {
+            if (driver.kickNeeded()) {
+                deviceSleeps = false;
+                queue.disableNotifications();
+            }
+        }
+
+        private void pop() {
+            if (deviceSleeps) {
+                return;
+            }
+            var chain = new DescriptorChain();
+            if (queue.pop(chain) == PopResult.CHAIN) {
+                assertThat(chain.head()).isEqualTo(available.poll());
+                inFlight.add(chain);
+            } else {
+                assertThat(queue.fault()).isEmpty();
+                assertThat(available).isEmpty();
+                deviceSleeps = !queue.enableNotifications();
+            }
+        }
+
+        private void complete(DescriptorChain chain, int argument) {
+            if (chain == null) {
+                return;
+            }
+            long written = chain.writableBytes() == 0 ? 0 : argument % (chain.writableBytes() + 1);
+            completed.put(chain.head(), written);
+            assertThat(queue.complete(chain, written)).isTrue();
+        }
+
+        private void interrupt() {
+            if (queue.interruptNeeded()) {
+                driverSleeps = false;
+                driver.disableInterrupts();
+            }
+        }
+
+        private void takeUsed() {
+            if (driverSleeps) {
+                return;
+            }
+            Optional<Used> used = driver.takeUsed();
+            if (used.isPresent()) {
+                assertThat(completed.remove(used.get().head()))
+                        .isEqualTo(used.get().length());
+                taken++;
+            } else {
+                assertThat(completed).isEmpty();
+                driverSleeps = !driver.enableInterrupts();
+            }
+        }
+
+        private void saveAndRestore() {
+            if (!inFlight.isEmpty()) {
+                return;
+            }
+            var state = new DeviceState(1);
+            queue.save(state, "q");
+            queue = new SplitQueue(memory, 64);
+            queue.restore(DeviceState.decode(state.encode()), "q");
+        }
+
+        /** Both sides do what they were told to, and no more; all chains must come home. */
+        void finish() {
+            for (int round = 0; taken < added; round++) {
+                assertThat(round)
+                        .as("rounds until %s of %s chains were back", taken, added)
+                        .isLessThan(1000);
+                kick();
+                pop();
+                complete(inFlight.pollFirst(), 0);
+                interrupt();
+                takeUsed();
+            }
+            assertThat(available).isEmpty();
+            assertThat(completed).isEmpty();
+            assertThat(driver.takeUsed()).isEmpty();
+            assertThat(queue.chainsInFlight()).isZero();
+        }
+    }
+
+    @Property(tries = 1500)
+    void losesAndDuplicatesNothing(
+            @ForAll @IntRange(min = 2, max = 6) int sizeLog,
+            @ForAll boolean eventIndex,
+            @ForAll boolean indirect,
+            @ForAll @IntRange(min = 65_400, max = 65_535) int start,
+            @ForAll @Size(max = 400) List<@IntRange(max = 9 * 64) Integer> actions) {
+        Set<QueueFeature> features = EnumSet.noneOf(QueueFeature.class);
+        if (eventIndex) {
+            features.add(QueueFeature.EVENT_INDEX);
+        }
+        if (indirect) {
+            features.add(QueueFeature.INDIRECT_DESCRIPTORS);
+        }
+        var run = new Run(1 << sizeLog, features, start);
+        for (int action : actions) {
+            run.act(action);
+        }
+        run.finish();
+    }
+}

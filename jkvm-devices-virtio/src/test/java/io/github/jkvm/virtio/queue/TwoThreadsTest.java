@@ -1,0 +1,96 @@
+package io.github.jkvm.virtio.queue;
+
+import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
+import static io.github.jkvm.virtio.queue.TestDriver.Buffer.readable;
+import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.jkvm.GuestMemory;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Set;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** A driver and a device on two threads, each asleep until the other says something: a lost notification would leave both asleep. */
+class TwoThreadsTest {
+    private static final int REQUESTS = 30_000;
+    private static final long PATIENCE_SECONDS = 60;
+
+    private final GuestMemory memory = TestDriver.memory();
+    private final Semaphore doorbell = new Semaphore(0);
+    private final Semaphore interrupt = new Semaphore(0);
+
+    @ParameterizedTest
+    @ValueSource(strings = {"flags", "event index"})
+    void neverMissEachOther(String suppression) throws Exception {
+        Set<QueueFeature> features = suppression.equals("flags") ? Set.of() : Set.of(QueueFeature.EVENT_INDEX);
+        QueueLayout layout = TestDriver.layout(4);
+        var queue = new SplitQueue(memory, 4);
+        queue.activate(layout, features);
+        var driver = new TestDriver(memory, layout, features);
+        var device = new FutureTask<>(() -> serve(queue));
+        Thread thread = Thread.ofPlatform().daemon().name("device").start(device);
+
+        int sent = 0;
+        int returned = 0;
+        while (returned < REQUESTS) {
+            while (sent < REQUESTS && driver.freeDescriptors() >= 2) {
+                long slot = BUFFERS + 16L * (sent & 15);
+                memory.writeInt(slot, sent);
+                driver.add(readable(slot, 4), writable(slot + 8, 4));
+                sent++;
+            }
+            if (driver.kickNeeded()) {
+                doorbell.release();
+            }
+            driver.disableInterrupts();
+            boolean any = false;
+            while (driver.takeUsed().isPresent()) {
+                // Chains come back in order, so the answer is to the request of this number.
+                assertThat(memory.readInt(BUFFERS + 16L * (returned & 15) + 8)).isEqualTo(~returned);
+                returned++;
+                any = true;
+            }
+            if (!any && !driver.enableInterrupts()) {
+                assertThat(interrupt.tryAcquire(PATIENCE_SECONDS, TimeUnit.SECONDS))
+                        .as("an interrupt after %s of %s requests", returned, sent)
+                        .isTrue();
+            }
+        }
+
+        thread.interrupt();
+        assertThat(device.get(PATIENCE_SECONDS, TimeUnit.SECONDS)).isEqualTo(REQUESTS);
+        assertThat(queue.fault()).isEmpty();
+    }
+
+    /** What a device does for each notification, until it is interrupted; returns how many requests there were. */
+    private int serve(SplitQueue queue) {
+        var chain = new DescriptorChain();
+        MemorySegment number = MemorySegment.ofArray(new int[1]);
+        int served = 0;
+        while (true) {
+            try {
+                doorbell.acquire();
+            } catch (InterruptedException stop) {
+                return served;
+            }
+            do {
+                queue.disableNotifications();
+                while (queue.pop(chain) == PopResult.CHAIN) {
+                    chain.reader().readExactly(number);
+                    number.setAtIndex(ValueLayout.JAVA_INT, 0, ~number.getAtIndex(ValueLayout.JAVA_INT, 0));
+                    chain.writer().writeExactly(number);
+                    queue.complete(chain, chain.writer().position());
+                    served++;
+                }
+                if (queue.interruptNeeded()) {
+                    interrupt.release();
+                }
+            } while (queue.enableNotifications());
+        }
+    }
+}
