@@ -85,7 +85,7 @@ class HostileDriverTest {
         return popped;
     }
 
-    @Property(tries = 2000)
+    @Property(tries = 5000)
     void neverThrowsOrGoesOnWithoutEnd(
             @ForAll long seed,
             @ForAll boolean eventIndex,
@@ -143,7 +143,7 @@ class HostileDriverTest {
                 driver.descriptor(
                         i, TestDriver.BUFFERS + 64L * random.nextInt(4), 64, TestDriver.INDIRECT, random.nextInt(SIZE));
             } else {
-                int flags = random.nextInt(4) == 0 ? TestDriver.NEXT : random.nextInt(2) * TestDriver.WRITE;
+                int flags = random.nextBoolean() ? TestDriver.NEXT : random.nextInt(2) * TestDriver.WRITE;
                 driver.descriptor(
                         i,
                         TestDriver.BUFFERS + random.nextInt(0x1000),
