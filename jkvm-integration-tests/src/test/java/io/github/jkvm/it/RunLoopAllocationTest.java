@@ -1,7 +1,7 @@
 package io.github.jkvm.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assumptions.assumeThat;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import com.sun.management.ThreadMXBean;
 import io.github.jkvm.VmExit;
@@ -35,10 +35,9 @@ class RunLoopAllocationTest {
 
     @Test
     void servingAnExitAllocatesNothing() {
-        assumeThat(Lane.isEmulated())
-                .as(
-                        "runs without the second compiler, which takes away the 40 bytes that the JDK makes for each call with errno")
-                .isFalse();
+        assumeFalse(
+                Lane.isEmulated(),
+                "this lane runs without the second compiler, which takes away 40 bytes that the JDK makes for each call");
         int exits = 20_000;
         var threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         try (var guest = new RealModeGuest(
