@@ -6,7 +6,7 @@ import java.util.List;
 /**
  * Writes the writable bytes of a chain, from the first to the last.
  *
- * <p>Its {@link #position} is what a device passes to {@link SplitQueue#complete}: the bytes before it are all written. A chain with
+ * <p>Its {@link #position} is what a device passes to {@link VirtQueue#complete}: the bytes before it are all written. A chain with
  * less room than a device needs is the driver's mistake, so it is a result and not an exception. After the chain is completed
  * nothing remains.
  */

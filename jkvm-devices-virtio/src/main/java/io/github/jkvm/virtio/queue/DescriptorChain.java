@@ -25,8 +25,9 @@ public final class DescriptorChain {
     private long writableBytes;
     private boolean writablePart;
     private GuestMemory memory = new GuestMemory();
-    private @Nullable SplitQueue queue;
+    private @Nullable VirtQueue queue;
     private long era;
+    private long number;
     private final ChainReader reader = new ChainReader(new ChainCursor(this));
     private final ChainWriter writer = new ChainWriter(new ChainCursor(this));
 
@@ -113,10 +114,11 @@ public final class DescriptorChain {
         }
     }
 
-    /** Gives a walked chain to the queue it came from. */
-    void finish(SplitQueue owner, long ownerEra) {
+    /** Gives a walked chain to the queue it came from, as the one of a number. */
+    void finish(VirtQueue owner, long ownerEra, long ownerNumber) {
         queue = owner;
         era = ownerEra;
+        number = ownerNumber;
         reader.cursor().begin(0, readableBytes);
         writer.cursor().begin(readableCount, writableBytes);
     }
@@ -126,12 +128,16 @@ public final class DescriptorChain {
     }
 
     @Nullable
-    SplitQueue queue() {
+    VirtQueue queue() {
         return queue;
     }
 
     long era() {
         return era;
+    }
+
+    long number() {
+        return number;
     }
 
     GuestMemory memory() {

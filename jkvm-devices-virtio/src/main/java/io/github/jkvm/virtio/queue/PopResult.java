@@ -6,6 +6,6 @@ public enum PopResult {
     CHAIN,
     /** The driver has made nothing available that was not popped before. */
     EMPTY,
-    /** The queue is not in use: never activated, reset, or stopped by a {@linkplain SplitQueue#fault() fault}. */
+    /** The queue is not in use: never activated, reset, or stopped by a {@linkplain VirtQueue#fault() fault}. */
     STOPPED
 }

@@ -6,7 +6,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Size and place of a split queue, as the driver wrote them to the transport's registers (virtio 1.2, 2.7). Any values are possible here;
- * {@link SplitQueue#activate} checks them.
+ * {@link VirtQueue#activate} checks them.
  *
  * @param size number of descriptors
  * @param descriptors guest-physical address of the descriptor table, unsigned

@@ -8,34 +8,23 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A queue with no chain in flight, as it is saved. With none in flight both indices are the same, so one is kept.
+ * A queue with no chain in flight, as it is saved. With none in flight both rings stand at the same place, so one is kept.
  *
  * @param layout the layout; {@link QueueLayout#NONE} if the queue is not in use
  * @param features what was negotiated; means something only if it is in use
- * @param nextIndex index of the next available and the next used entry, 0 to 65535
+ * @param position index of the next available and the next used entry, 0 to 65535
  * @param unannounced completions that the driver was not interrupted for, 0 to 65536
  * @param fault what stopped the queue, or null
  */
 record SavedQueue(
         QueueLayout layout,
         Set<QueueFeature> features,
-        int nextIndex,
+        int position,
         int unannounced,
         @Nullable QueueFault fault) {
     private static final int UNUSED = 0;
     private static final int ACTIVE = 1;
     private static final int STOPPED = 2;
-
-    static Set<QueueFeature> features(boolean indirectDescriptors, boolean eventIndex) {
-        Set<QueueFeature> features = EnumSet.noneOf(QueueFeature.class);
-        if (indirectDescriptors) {
-            features.add(QueueFeature.INDIRECT_DESCRIPTORS);
-        }
-        if (eventIndex) {
-            features.add(QueueFeature.EVENT_INDEX);
-        }
-        return features;
-    }
 
     static void write(DeviceState state, String name, SavedQueue queue) {
         QueueFault fault = queue.fault();
@@ -56,7 +45,7 @@ record SavedQueue(
         for (QueueFeature feature : QueueFeature.values()) {
             state.putNumber(name + ".feature" + feature.bit(), queue.features().contains(feature) ? 1 : 0);
         }
-        state.putNumber(name + ".index", queue.nextIndex());
+        state.putNumber(name + ".index", queue.position());
         state.putNumber(name + ".unannounced", queue.unannounced());
     }
 

@@ -197,6 +197,57 @@ class SplitQueueTest {
     }
 
     @Test
+    void popsAChainAgainThatWasPutBack() {
+        int first = driver.add(readable(BUFFERS, 4));
+        int second = driver.add(writable(BUFFERS, 4));
+        var other = new DescriptorChain();
+        queue.pop(chain);
+        queue.pop(other);
+
+        queue.putBack(other);
+        queue.putBack(chain);
+
+        assertThat(queue.chainsInFlight()).isZero();
+        assertThat(chain.reader().remaining()).isZero();
+        assertThat(driver.takeUsed()).isEmpty();
+        assertThat(queue.pop(chain)).isEqualTo(PopResult.CHAIN);
+        assertThat(chain.head()).isEqualTo(first);
+        assertThat(queue.pop(other)).isEqualTo(PopResult.CHAIN);
+        assertThat(queue.complete(other, 4)).isTrue();
+        assertThat(driver.takeUsed()).contains(new Used(second, 4));
+    }
+
+    @Test
+    void refusesToPutAChainBackBeforeOneThatWasPoppedLater() {
+        driver.add(readable(BUFFERS, 4));
+        driver.add(writable(BUFFERS, 4));
+        var other = new DescriptorChain();
+        queue.pop(chain);
+        queue.pop(other);
+
+        assertThatIllegalStateException()
+                .isThrownBy(() -> queue.putBack(chain))
+                .withMessageContaining("1 were popped after it");
+        assertThat(queue.complete(other, 4)).isTrue();
+        assertThatIllegalStateException().isThrownBy(() -> queue.putBack(chain));
+        assertThat(queue.complete(chain, 0)).isTrue();
+        assertThatIllegalArgumentException().isThrownBy(() -> queue.putBack(chain));
+    }
+
+    @Test
+    void dropsAChainThatIsPutBackAfterAReset() {
+        driver.add(readable(BUFFERS, 4));
+        queue.pop(chain);
+        queue.reset();
+        queue.activate(layout, FEATURES);
+
+        queue.putBack(chain);
+
+        assertThat(chain.reader().remaining()).isZero();
+        assertThat(queue.pop(chain)).isEqualTo(PopResult.CHAIN);
+    }
+
+    @Test
     void dropsChainsThatAreCompletedAfterAReset() {
         driver.add(writable(BUFFERS, 4));
         queue.pop(chain);

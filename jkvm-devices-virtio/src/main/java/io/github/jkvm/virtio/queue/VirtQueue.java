@@ -1,0 +1,382 @@
+package io.github.jkvm.virtio.queue;
+
+import io.github.jkvm.DeviceState;
+import io.github.jkvm.GuestMemory;
+import io.github.jkvm.GuestMemoryException;
+import io.github.jkvm.virtio.queue.QueueFault.Reason;
+import java.lang.invoke.VarHandle;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The device's side of a virtqueue, whatever the format of its rings.
+ *
+ * <p>A device drains it like this, each time the driver notifies it; the outer loop loses no chain that is added while
+ * notifications are being turned on again:
+ *
+ * <pre>{@code
+ * do {
+ *     queue.disableNotifications();
+ *     while (queue.pop(chain) == PopResult.CHAIN) {
+ *         serve(chain.reader(), chain.writer());
+ *         queue.complete(chain, chain.writer().position());
+ *     }
+ * } while (queue.enableNotifications());
+ * if (queue.interruptNeeded()) {
+ *     interrupt.raise();
+ * }
+ * queue.fault().ifPresent(this::needsReset);
+ * }</pre>
+ *
+ * <p>What the driver may not do stops the queue: {@link #pop} returns {@link PopResult#STOPPED}, {@link #fault} tells why, nothing more is
+ * read or published until {@link #reset}. No driver makes a method throw. Popping and completing allocate nothing once a
+ * {@link DescriptorChain} has met its longest chain.
+ *
+ * <p>Used by one thread at a time.
+ */
+public abstract sealed class VirtQueue permits SplitQueue {
+    /** As many completions as there are indices: from here on the driver's event was passed for sure. */
+    private static final int ALL_INDICES = 0x1_0000;
+
+    private final GuestMemory memory;
+    private final int maxSize;
+    private final HeadSet inFlight = new HeadSet();
+
+    private QueueLayout layout = QueueLayout.NONE;
+    private Set<QueueFeature> features = Set.of();
+    private @Nullable QueueFault fault;
+
+    /** Completions since the driver's wish for interrupts was last looked at, at most {@link #ALL_INDICES}. */
+    private int unannounced;
+
+    /** Goes up whenever the queue starts or ends; chains popped in an earlier era are no longer its own. */
+    private long era;
+
+    /** Chains popped in this era and not put back: the number of the one popped last. */
+    private long popped;
+
+    VirtQueue(GuestMemory memory, int maxSize) {
+        this.memory = memory;
+        this.maxSize = maxSize;
+    }
+
+    /**
+     * Returns the greatest size the driver may choose.
+     *
+     * @return the size in descriptors
+     */
+    public final int maxSize() {
+        return maxSize;
+    }
+
+    /**
+     * Puts the queue into use, from its beginning. A queue in use is reset first.
+     *
+     * @param newLayout what the driver wrote
+     * @param newFeatures what was negotiated
+     * @return empty if the queue is in use now; otherwise what is wrong with the layout, and the queue is stopped
+     */
+    public final Optional<QueueFault> activate(QueueLayout newLayout, Set<QueueFeature> newFeatures) {
+        reset();
+        QueueFault wrong = newLayout.check(memory, maxSize);
+        if (wrong != null) {
+            stop(wrong);
+        } else {
+            start(newLayout, newFeatures, 0, 0);
+        }
+        return fault();
+    }
+
+    /**
+     * Tells whether the queue is in use: activated, and neither reset nor stopped since.
+     *
+     * @return true if it is
+     */
+    public final boolean isActive() {
+        return layout.size() != 0;
+    }
+
+    /**
+     * Returns what stopped the queue.
+     *
+     * @return the driver's mistake; empty if there was none since the last reset
+     */
+    public final Optional<QueueFault> fault() {
+        return Optional.ofNullable(fault);
+    }
+
+    /**
+     * Returns how many chains were popped and neither completed nor put back.
+     *
+     * @return the count, 0 to the queue's size
+     */
+    public final int chainsInFlight() {
+        return inFlight.count();
+    }
+
+    /**
+     * Takes the next chain that the driver made available, and checks it.
+     *
+     * @param chain where it goes; in use until it is {@linkplain #complete completed} or {@linkplain #putBack put back}
+     * @return whether there was one; only after {@link PopResult#CHAIN} does {@code chain} hold anything
+     * @throws IllegalStateException if {@code chain} is still in flight
+     */
+    public final PopResult pop(DescriptorChain chain) {
+        VirtQueue owner = chain.queue();
+        if (owner != null && owner.owns(chain)) {
+            throw new IllegalStateException(chain + " is in flight; complete it first or pop into another one");
+        }
+        chain.begin(memory, 0);
+        if (!isActive()) {
+            return PopResult.STOPPED;
+        }
+        PopResult result;
+        try {
+            result = take(chain);
+        } catch (GuestMemoryException e) {
+            result = stop(memoryGone(e));
+        }
+        if (result == PopResult.CHAIN) {
+            inFlight.add(chain.head());
+            popped++;
+            chain.finish(this, era, popped);
+        } else {
+            chain.begin(memory, 0);
+        }
+        return result;
+    }
+
+    /**
+     * Gives a chain back to the driver. Chains may be completed in any order.
+     *
+     * @param chain a chain popped from this queue; nothing remains in it afterwards
+     * @param written how many bytes were written, counted from the first writable one: all bytes before that are written (virtio 1.2, 2.7.8.2)
+     * @return true if the driver was told; false if the queue was reset or stopped since the pop, and nobody waits for the chain
+     * @throws IllegalArgumentException if the chain is not from this queue, was completed or put back before, or has no room for
+     *     {@code written} bytes
+     */
+    public final boolean complete(DescriptorChain chain, long written) {
+        checkPoppedHere(chain);
+        if (written < 0 || written > chain.writableBytes()) {
+            throw new IllegalArgumentException(
+                    "written count " + written + " must be from 0 to the " + chain.writableBytes() + " of " + chain);
+        }
+        int head = chain.head();
+        boolean current = owns(chain);
+        chain.begin(memory, 0);
+        if (!current) {
+            return false;
+        }
+        try {
+            publish(head, (int) written);
+        } catch (GuestMemoryException e) {
+            stop(memoryGone(e));
+            return false;
+        }
+        inFlight.remove(head);
+        unannounced = Math.min(unannounced + 1, ALL_INDICES);
+        return true;
+    }
+
+    /**
+     * Undoes the last {@link #pop}: the chain is the driver's again, and the next one to be popped. Several are put back last one first.
+     * The driver sees nothing of it. A chain of a queue that was reset or stopped since is just dropped.
+     *
+     * @param chain the chain popped last, of those not put back; nothing remains in it afterwards
+     * @throws IllegalArgumentException if the chain is not from this queue, or was completed or put back before
+     * @throws IllegalStateException if one was popped after it; the chain stays in flight
+     */
+    public final void putBack(DescriptorChain chain) {
+        checkPoppedHere(chain);
+        if (owns(chain)) {
+            if (chain.number() != popped) {
+                throw new IllegalStateException(
+                        chain + " can't be put back: " + (popped - chain.number()) + " were popped after it");
+            }
+            untake();
+            inFlight.remove(chain.head());
+            popped--;
+        }
+        chain.begin(memory, 0);
+    }
+
+    /**
+     * Tells whether the driver wants to be interrupted for what was completed since the last call. Asked once after a batch
+     * of completions (virtio 1.2, 2.7.7.2).
+     *
+     * @return true if the device must interrupt now
+     */
+    public final boolean interruptNeeded() {
+        if (!isActive() || unannounced == 0) {
+            return false;
+        }
+        int completed = unannounced;
+        unannounced = 0;
+        // What was completed is out before the driver's wish is read. Otherwise both sides could miss each other: the
+        // driver
+        // asks for an interrupt and then finds nothing, while the device publishes and still sees the old wish.
+        VarHandle.fullFence();
+        try {
+            return driverWantsInterrupt(completed);
+        } catch (GuestMemoryException e) {
+            stop(memoryGone(e));
+            return false;
+        }
+    }
+
+    /**
+     * Advises the driver not to notify the device of new chains. A driver may still do it (virtio 1.2, 2.7.10.2). With
+     * {@link QueueFeature#EVENT_INDEX} nothing is written: the driver notifies for one index only, and that has passed.
+     */
+    public final void disableNotifications() {
+        if (!isActive()) {
+            return;
+        }
+        try {
+            unaskNotification();
+        } catch (GuestMemoryException e) {
+            stop(memoryGone(e));
+        }
+    }
+
+    /**
+     * Asks the driver to notify the device of the next chain.
+     *
+     * @return true if chains are there already, of which no notification may come: pop them
+     */
+    public final boolean enableNotifications() {
+        if (!isActive()) {
+            return false;
+        }
+        try {
+            askNotification();
+            // The wish is out before the ring is read again: the counterpart of the driver's barrier of virtio 1.2,
+            // 2.7.13.4.1.
+            VarHandle.fullFence();
+            return chainsWait();
+        } catch (GuestMemoryException e) {
+            stop(memoryGone(e));
+            return false;
+        }
+    }
+
+    /**
+     * Takes the queue out of use and forgets everything of it, a fault too. Chains in flight are dropped: completing one does nothing.
+     * Their readers and writers still work, so a device that has another thread work on them waits for it before it lets the
+     * driver know that the reset is done.
+     */
+    public final void reset() {
+        layout = QueueLayout.NONE;
+        fault = null;
+        unannounced = 0;
+        inFlight.clear();
+        popped = 0;
+        era++;
+    }
+
+    /**
+     * Writes down the queue, with no chain in flight.
+     *
+     * @param state where to put it
+     * @param name begins the names of its entries, such as {@code queue0}
+     * @throws IllegalStateException if chains are in flight; complete them or put them back first
+     */
+    public final void save(DeviceState state, String name) {
+        if (inFlight.count() != 0) {
+            throw new IllegalStateException(
+                    inFlight.count() + " chains of " + name + " are in flight; complete them or put them back first");
+        }
+        SavedQueue.write(
+                state, name, new SavedQueue(layout, features, isActive() ? position() : 0, unannounced, fault));
+    }
+
+    /**
+     * Takes over what {@link #save} wrote, over the same guest memory. Treats it as untrusted.
+     *
+     * @param state the state
+     * @param name begins the names of its entries
+     * @throws IllegalArgumentException if something is missing or out of range, or the layout does not fit the memory; the queue is then
+     *     as it was
+     */
+    public final void restore(DeviceState state, String name) {
+        SavedQueue saved = SavedQueue.read(state, name, memory, maxSize);
+        reset();
+        fault = saved.fault();
+        if (saved.layout().size() != 0) {
+            start(saved.layout(), saved.features(), saved.position(), saved.unannounced());
+        }
+    }
+
+    /** Prepares for a layout that was checked, from a {@link #position}. */
+    abstract void begin(QueueLayout newLayout, Set<QueueFeature> newFeatures, int position);
+
+    /** Looks for the next chain, checks it and moves past it; {@link #stop}s if something is wrong. */
+    abstract PopResult take(DescriptorChain chain);
+
+    /** Moves back before the chain taken last. */
+    abstract void untake();
+
+    /** Puts an entry into the used ring. */
+    abstract void publish(int head, int written);
+
+    /** Reads whether an interrupt is wanted for what was published last. */
+    abstract boolean driverWantsInterrupt(int completed);
+
+    /** Tells the driver that no notification is needed. */
+    abstract void unaskNotification();
+
+    /** Tells the driver that a notification is needed for the next chain. */
+    abstract void askNotification();
+
+    /** Reads whether there is a chain to take. */
+    abstract boolean chainsWait();
+
+    /** Returns where the rings stand while no chain is in flight, as it is saved: 0 to 65535. */
+    abstract int position();
+
+    final GuestMemory memory() {
+        return memory;
+    }
+
+    final HeadSet inFlight() {
+        return inFlight;
+    }
+
+    final PopResult stop(QueueFault why) {
+        reset();
+        fault = why;
+        return PopResult.STOPPED;
+    }
+
+    private void start(QueueLayout newLayout, Set<QueueFeature> newFeatures, int position, int notAnnounced) {
+        features = Set.copyOf(newFeatures);
+        unannounced = notAnnounced;
+        inFlight.resize(newLayout.size());
+        begin(newLayout, features, position);
+        layout = newLayout;
+    }
+
+    private boolean owns(DescriptorChain chain) {
+        return isActive() && chain.era() == era;
+    }
+
+    private void checkPoppedHere(DescriptorChain chain) {
+        if (!this.equals(chain.queue())) {
+            throw new IllegalArgumentException(
+                    chain + " was not popped from this queue, or was completed before or put back");
+        }
+    }
+
+    /** The layout was checked when the queue was activated, so memory went away since, which only the program can do. */
+    private static QueueFault memoryGone(GuestMemoryException e) {
+        return new QueueFault(Reason.RING_OUTSIDE_MEMORY, String.valueOf(e.getMessage()));
+    }
+
+    /** Returns the layout, or why there is none. */
+    @Override
+    public final String toString() {
+        QueueFault why = fault;
+        return why != null ? "queue stopped, " + why : isActive() ? "queue of " + layout : "queue not in use";
+    }
+}
