@@ -3,5 +3,6 @@ module io.github.jkvm.virtio {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
 
+    exports io.github.jkvm.virtio;
     exports io.github.jkvm.virtio.queue;
 }
