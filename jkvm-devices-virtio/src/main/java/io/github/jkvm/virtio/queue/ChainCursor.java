@@ -51,6 +51,55 @@ final class ChainCursor {
         }
     }
 
+    /** Returns the next bytes, up to 8, as a little-endian number; they must be there. */
+    long nextNumber(int bytes) {
+        long value;
+        if (chain.length(part) - offset >= bytes) {
+            long address = chain.address(part) + offset;
+            value = switch (bytes) {
+                case Byte.BYTES -> chain.memory().readByte(address);
+                case Short.BYTES -> chain.memory().readShort(address);
+                case Integer.BYTES -> chain.memory().readInt(address);
+                default -> chain.memory().readLong(address);
+            };
+            advance(bytes);
+            return value;
+        }
+        value = 0;
+        for (int i = 0; i < bytes; i++) {
+            value |= (chain.memory().readByte(chain.address(part) + offset) & 0xFFL) << (Byte.SIZE * i);
+            advance(1);
+        }
+        return value;
+    }
+
+    /** Writes the low bytes of a number, up to 8, the lowest first; there must be room. */
+    void putNumber(long value, int bytes) {
+        if (chain.length(part) - offset >= bytes) {
+            long address = chain.address(part) + offset;
+            switch (bytes) {
+                case Byte.BYTES -> chain.memory().writeByte(address, (byte) value);
+                case Short.BYTES -> chain.memory().writeShort(address, (short) value);
+                case Integer.BYTES -> chain.memory().writeInt(address, (int) value);
+                default -> chain.memory().writeLong(address, value);
+            }
+            advance(bytes);
+            return;
+        }
+        for (int i = 0; i < bytes; i++) {
+            chain.memory().writeByte(chain.address(part) + offset, (byte) (value >>> (Byte.SIZE * i)));
+            advance(1);
+        }
+    }
+
+    /** Refuses a device that did not ask how much there is. */
+    void demand(int bytes) {
+        if (bytes > remaining) {
+            throw new IllegalStateException("only " + remaining + " bytes remain of " + chain
+                    + " where the device wants " + bytes + "; it must ask has(" + bytes + ") first");
+        }
+    }
+
     void skip(long bytes) {
         checkCount(bytes);
         for (long left = bytes; left > 0; ) {

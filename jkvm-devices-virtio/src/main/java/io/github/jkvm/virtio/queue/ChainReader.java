@@ -7,8 +7,19 @@ import java.util.List;
  * Reads the readable bytes of a chain, from the first to the last.
  *
  * <p>A chain shorter than a device needs is the driver's mistake, so it is a result and not an exception. The guest can
- * change its memory at any time: a device copies what it decides on with {@link #readExactly} and looks at the copy only. After
- * the chain is completed nothing remains.
+ * change its memory at any time: a device copies what it decides on, with {@link #readExactly} or as numbers, and looks at the copy
+ * only. After the chain is completed nothing remains.
+ *
+ * <p>A header of fixed layout is read as its fields:
+ *
+ * <pre>{@code
+ * if (!reader.has(16)) {
+ *     return tooShort();
+ * }
+ * int type = reader.nextInt();
+ * reader.skip(4);
+ * long sector = reader.nextLong();
+ * }</pre>
  */
 public final class ChainReader {
     private final ChainCursor cursor;
@@ -37,6 +48,64 @@ public final class ChainReader {
      */
     public long remaining() {
         return cursor.remaining();
+    }
+
+    /**
+     * Tells whether enough bytes are left to read.
+     *
+     * @param bytes how many are wanted, 0 or more
+     * @return true if at least that many remain
+     */
+    public boolean has(long bytes) {
+        return bytes <= cursor.remaining();
+    }
+
+    /**
+     * Reads the next byte. Ask {@link #has} first: how many there are is up to the driver.
+     *
+     * @return the byte
+     * @throws IllegalStateException if fewer bytes remain
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public byte nextByte() {
+        cursor.demand(Byte.BYTES);
+        return (byte) cursor.nextNumber(Byte.BYTES);
+    }
+
+    /**
+     * Reads the next two bytes as a little-endian number. Ask {@link #has} first: how many there are is up to the driver.
+     *
+     * @return the number
+     * @throws IllegalStateException if fewer bytes remain
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public short nextShort() {
+        cursor.demand(Short.BYTES);
+        return (short) cursor.nextNumber(Short.BYTES);
+    }
+
+    /**
+     * Reads the next four bytes as a little-endian number. Ask {@link #has} first: how many there are is up to the driver.
+     *
+     * @return the number
+     * @throws IllegalStateException if fewer bytes remain
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public int nextInt() {
+        cursor.demand(Integer.BYTES);
+        return (int) cursor.nextNumber(Integer.BYTES);
+    }
+
+    /**
+     * Reads the next eight bytes as a little-endian number. Ask {@link #has} first: how many there are is up to the driver.
+     *
+     * @return the number
+     * @throws IllegalStateException if fewer bytes remain
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public long nextLong() {
+        cursor.demand(Long.BYTES);
+        return cursor.nextNumber(Long.BYTES);
     }
 
     /**

@@ -40,6 +40,64 @@ public final class ChainWriter {
     }
 
     /**
+     * Tells whether there is enough room.
+     *
+     * @param bytes how many bytes are wanted, 0 or more
+     * @return true if there is room for at least that many
+     */
+    public boolean has(long bytes) {
+        return bytes <= cursor.remaining();
+    }
+
+    /**
+     * Writes a byte. Ask {@link #has} first: how much room there is is up to the driver.
+     *
+     * @param value the byte
+     * @throws IllegalStateException if there is less room
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public void putByte(byte value) {
+        cursor.demand(Byte.BYTES);
+        cursor.putNumber(value, Byte.BYTES);
+    }
+
+    /**
+     * Writes a number as two little-endian bytes. Ask {@link #has} first: how much room there is is up to the driver.
+     *
+     * @param value the number
+     * @throws IllegalStateException if there is less room
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public void putShort(short value) {
+        cursor.demand(Short.BYTES);
+        cursor.putNumber(value, Short.BYTES);
+    }
+
+    /**
+     * Writes a number as four little-endian bytes. Ask {@link #has} first: how much room there is is up to the driver.
+     *
+     * @param value the number
+     * @throws IllegalStateException if there is less room
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public void putInt(int value) {
+        cursor.demand(Integer.BYTES);
+        cursor.putNumber(value, Integer.BYTES);
+    }
+
+    /**
+     * Writes a number as eight little-endian bytes. Ask {@link #has} first: how much room there is is up to the driver.
+     *
+     * @param value the number
+     * @throws IllegalStateException if there is less room
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public void putLong(long value) {
+        cursor.demand(Long.BYTES);
+        cursor.putNumber(value, Long.BYTES);
+    }
+
+    /**
      * Writes all bytes of a segment, if there is room.
      *
      * @param source the bytes

@@ -6,6 +6,7 @@ import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
@@ -18,6 +19,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import net.jqwik.api.ForAll;
@@ -26,6 +28,8 @@ import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Bytes between a chain and the device, however the driver cut the chain (virtio 1.2, 2.7.4.1). */
 class ChainTransferTest {
@@ -142,6 +146,55 @@ class ChainTransferTest {
         assertThatIllegalArgumentException().isThrownBy(() -> chain.writer().writeAhead(-1, (byte) 7));
 
         assertThat(memory.read(BUFFERS + 0x100, 3)).containsExactly(0, 7, 0);
+        assertThat(chain.writer().position()).isZero();
+    }
+
+    /** Virtio 1.2, 1.4: numbers are little-endian. The driver may cut them in two (2.7.4.1). */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3, 5, 9, 14, 15})
+    void readsAndWritesNumbersHoweverTheyAreCut(int cut) {
+        byte[] header = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, (byte) 0xFF};
+        memory.write(BUFFERS, header);
+        memory.write(BUFFERS + 0x100, Arrays.copyOfRange(header, cut, 15));
+        pop(
+                readable(BUFFERS, cut),
+                readable(BUFFERS + 0x100, 15 - cut),
+                writable(BUFFERS + 0x200, cut),
+                writable(BUFFERS + 0x300, 15 - cut));
+
+        assertThat(chain.reader().has(15)).isTrue();
+        assertThat(chain.reader().has(16)).isFalse();
+        long first = chain.reader().nextLong();
+        int second = chain.reader().nextInt();
+        short third = chain.reader().nextShort();
+        byte last = chain.reader().nextByte();
+        assertThat(first).isEqualTo(0x08070605_04030201L);
+        assertThat(second).isEqualTo(0x0C0B0A09);
+        assertThat(third).isEqualTo((short) 0x0E0D);
+        assertThat(last).isEqualTo((byte) -1);
+        assertThat(chain.reader().remaining()).isZero();
+
+        assertThat(chain.writer().has(15)).isTrue();
+        assertThat(chain.writer().has(16)).isFalse();
+        chain.writer().putLong(first);
+        chain.writer().putInt(second);
+        chain.writer().putShort(third);
+        chain.writer().putByte(last);
+        assertThat(chain.writer().position()).isEqualTo(15);
+        assertThat(memory.read(BUFFERS + 0x200, cut)).isEqualTo(Arrays.copyOf(header, cut));
+        assertThat(memory.read(BUFFERS + 0x300, 15 - cut)).isEqualTo(Arrays.copyOfRange(header, cut, 15));
+    }
+
+    @Test
+    void refusesNumbersThatTheDeviceDidNotAskFor() {
+        pop(readable(BUFFERS, 3), writable(BUFFERS + 0x100, 1));
+
+        assertThatIllegalStateException()
+                .isThrownBy(() -> chain.reader().nextInt())
+                .withMessageContaining("only 3 bytes")
+                .withMessageContaining("has(4)");
+        assertThatIllegalStateException().isThrownBy(() -> chain.writer().putShort((short) 1));
+        assertThat(chain.reader().remaining()).isEqualTo(3);
         assertThat(chain.writer().position()).isZero();
     }
 
