@@ -24,11 +24,35 @@ public final class Libc {
     /** Open for reading and writing (fcntl.h). */
     public static final int O_RDWR = 2;
 
+    /** Do not wait: of use for an open that a pipe without a peer would hold up (Linux, include/uapi/asm-generic/fcntl.h). */
+    public static final int O_NONBLOCK = 0x800;
+
     /** Close when another program is run (Linux, include/uapi/asm-generic/fcntl.h). */
     public static final int O_CLOEXEC = 0x8_0000;
 
     /** Position from the end of the file (stdio.h). */
     public static final int SEEK_END = 2;
+
+    /** Leave the file's size as it is (Linux, include/uapi/linux/falloc.h). */
+    public static final int FALLOC_FL_KEEP_SIZE = 1;
+
+    /** Give a range's blocks back; it reads as zeros. Goes with {@link #FALLOC_FL_KEEP_SIZE} (Linux, include/uapi/linux/falloc.h). */
+    public static final int FALLOC_FL_PUNCH_HOLE = 2;
+
+    /** Make a range read as zeros, with blocks kept for it (Linux, include/uapi/linux/falloc.h). */
+    public static final int FALLOC_FL_ZERO_RANGE = 0x10;
+
+    /** Set or free a lock that belongs to the open file, not to the process (Linux, include/uapi/asm-generic/fcntl.h). */
+    public static final int F_OFD_SETLK = 37;
+
+    /** A lock that others may hold at the same time, as a {@code struct flock} names it (Linux, include/uapi/asm-generic/fcntl.h). */
+    public static final short F_RDLCK = 0;
+
+    /** A lock that nobody else holds (Linux, include/uapi/asm-generic/fcntl.h). */
+    public static final short F_WRLCK = 1;
+
+    /** Greatest number of buffers of one vectored call (Linux, include/uapi/linux/uio.h, {@code UIO_MAXIOV}). */
+    public static final int IOV_MAX = 1024;
 
     private static final MethodHandle IOCTL_POINTER =
             link("ioctl", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS), 2);
@@ -43,6 +67,15 @@ public final class Libc {
             link("write", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG));
     private static final MethodHandle PREAD =
             link("pread", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle PWRITE =
+            link("pwrite", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle PREADV =
+            link("preadv", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT, JAVA_LONG, ADDRESS));
+    private static final MethodHandle PWRITEV =
+            link("pwritev", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT, JAVA_LONG, ADDRESS));
+    private static final MethodHandle FDATASYNC = link("fdatasync", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
+    private static final MethodHandle FCNTL_POINTER =
+            link("fcntl", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS), 2);
     private static final MethodHandle LSEEK =
             link("lseek", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_INT));
     private static final MethodHandle FTRUNCATE =
@@ -152,6 +185,60 @@ public final class Libc {
         MemorySegment captured = NativeAccess.captured();
         try {
             return result((long) PREAD.invokeExact(captured, fd, buffer, count, offset), captured);
+        } catch (Throwable t) {
+            throw NativeAccess.rethrow(t);
+        }
+    }
+
+    /** {@code pwrite(2)}; returns the number of bytes written. */
+    public static long pwrite(int fd, MemorySegment buffer, long count, long offset) {
+        MemorySegment captured = NativeAccess.captured();
+        try {
+            return result((long) PWRITE.invokeExact(captured, fd, buffer, count, offset), captured);
+        } catch (Throwable t) {
+            throw NativeAccess.rethrow(t);
+        }
+    }
+
+    /**
+     * {@code preadv(2)}; returns the number of bytes read. The vectors hold bare addresses, which keep no memory alive: {@code pinned} is any
+     * segment of the arena that all of them point into. It is passed as one argument more than the function has, which it
+     * does not look at, and so stays alive until the return.
+     */
+    public static long preadv(int fd, MemorySegment vectors, int count, long offset, MemorySegment pinned) {
+        MemorySegment captured = NativeAccess.captured();
+        try {
+            return result((long) PREADV.invokeExact(captured, fd, vectors, count, offset, pinned), captured);
+        } catch (Throwable t) {
+            throw NativeAccess.rethrow(t);
+        }
+    }
+
+    /** {@code pwritev(2)}; returns the number of bytes written. {@code pinned} is as for {@link #preadv}. */
+    public static long pwritev(int fd, MemorySegment vectors, int count, long offset, MemorySegment pinned) {
+        MemorySegment captured = NativeAccess.captured();
+        try {
+            return result((long) PWRITEV.invokeExact(captured, fd, vectors, count, offset, pinned), captured);
+        } catch (Throwable t) {
+            throw NativeAccess.rethrow(t);
+        }
+    }
+
+    /** {@code fdatasync(2)}. */
+    public static int fdatasync(int fd) {
+        MemorySegment captured = NativeAccess.captured();
+        try {
+            return result((int) FDATASYNC.invokeExact(captured, fd), captured);
+        } catch (Throwable t) {
+            throw NativeAccess.rethrow(t);
+        }
+    }
+
+    /** {@code fcntl(2)} with a pointer to a structure. */
+    public static int fcntl(int fd, int command, MemorySegment arg) {
+        MemorySegment captured = NativeAccess.captured();
+        try {
+            return result((int) FCNTL_POINTER.invokeExact(captured, fd, command, arg), captured);
         } catch (Throwable t) {
             throw NativeAccess.rethrow(t);
         }
