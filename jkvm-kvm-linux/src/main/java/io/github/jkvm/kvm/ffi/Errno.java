@@ -41,8 +41,17 @@ public final class Errno {
     /** {@code EEXIST}. */
     public static final int EEXIST = 17;
 
+    /** {@code EXDEV}. */
+    public static final int EXDEV = 18;
+
     /** {@code ENODEV}. */
     public static final int ENODEV = 19;
+
+    /** {@code ENOTDIR}. */
+    public static final int ENOTDIR = 20;
+
+    /** {@code EISDIR}. */
+    public static final int EISDIR = 21;
 
     /** {@code EINVAL}. */
     public static final int EINVAL = 22;
@@ -68,11 +77,29 @@ public final class Errno {
     /** {@code EROFS}. */
     public static final int EROFS = 30;
 
+    /** {@code ERANGE}. */
+    public static final int ERANGE = 34;
+
+    /** {@code ENAMETOOLONG}. */
+    public static final int ENAMETOOLONG = 36;
+
     /** {@code ENOSYS}. */
     public static final int ENOSYS = 38;
 
+    /** {@code ENOTEMPTY}. */
+    public static final int ENOTEMPTY = 39;
+
+    /** {@code ELOOP}. */
+    public static final int ELOOP = 40;
+
+    /** {@code ENODATA}. */
+    public static final int ENODATA = 61;
+
     /** {@code EOPNOTSUPP}. */
     public static final int EOPNOTSUPP = 95;
+
+    /** {@code ESTALE}. */
+    public static final int ESTALE = 116;
 
     /** {@code EHWPOISON}. */
     public static final int EHWPOISON = 133;

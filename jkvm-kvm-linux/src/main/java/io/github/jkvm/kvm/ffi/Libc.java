@@ -107,7 +107,8 @@ public final class Libc {
     private static final MethodHandle SYSCALL =
             link("syscall", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG), 1);
 
-    private static final boolean AARCH64 = System.getProperty("os.arch", "").equals("aarch64");
+    /** True if the numbers of aarch64 count, not those of x86-64. */
+    static final boolean AARCH64 = System.getProperty("os.arch", "").equals("aarch64");
 
     /** Number of the system call on x86-64 (arch/x86/entry/syscalls/syscall_64.tbl) and aarch64 (asm-generic/unistd.h). */
     private static final long SYS_GETTID = AARCH64 ? 178 : 186;
@@ -423,11 +424,13 @@ public final class Libc {
         }
     }
 
-    private static int result(int result, MemorySegment captured) {
+    /** A call's result, or {@code -errno}. */
+    static int result(int result, MemorySegment captured) {
         return result == -1 ? -NativeAccess.errno(captured) : result;
     }
 
-    private static long result(long result, MemorySegment captured) {
+    /** A call's result, or {@code -errno}. */
+    static long result(long result, MemorySegment captured) {
         return result == -1 ? -NativeAccess.errno(captured) : result;
     }
 }
