@@ -73,6 +73,19 @@ public interface Bus {
     Doorbell doorbell(Doorbell.Match match);
 
     /**
+     * Finds a place for a device that the guest is told of instead of finding it by probing, and has the board tell it. The place is not
+     * claimed yet.
+     *
+     * @param hardwareId what the guest knows the device by, such as the ACPI id {@code LNRO0005}
+     * @param size size of its registers in bytes, 1 or more
+     * @return the place and the interrupt
+     * @throws IllegalArgumentException if the size is below 1
+     * @throws IllegalStateException if no place is left
+     * @throws UnsupportedOperationException if the board has none
+     */
+    PlatformSlot platformSlot(String hardwareId, long size);
+
+    /**
      * Returns the thread on which the machine's devices do their work.
      *
      * @return the loop, owned by the machine

@@ -2,6 +2,7 @@ package io.github.jkvm;
 
 import java.time.Duration;
 import java.util.concurrent.Executor;
+import java.util.function.IntConsumer;
 
 /**
  * A thread that waits for doorbells and timers and runs the code of devices, one piece after another.
@@ -31,6 +32,18 @@ public interface EventLoop extends Executor, AutoCloseable {
      * @throws IllegalStateException if the loop or the doorbell is closed, or the doorbell is registered already
      */
     Registration onRing(Doorbell doorbell, Runnable action);
+
+    /**
+     * Runs code whenever a source has become ready for something since the last time, and once in the beginning if it is ready then. The code
+     * must read until there is nothing left, or write until there is no room left: it is not told again of what it left.
+     *
+     * @param source the source, of the same host; stays the caller's to close, after the registration
+     * @param action gets what it is ready for: the sum of {@link EventSource#READABLE} and the like
+     * @return the registration
+     * @throws IllegalArgumentException if this loop can't wait for sources of this kind
+     * @throws IllegalStateException if the loop or the source is closed
+     */
+    Registration onReady(EventSource source, IntConsumer action);
 
     /**
      * Runs code once after a delay.

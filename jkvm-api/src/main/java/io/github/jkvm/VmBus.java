@@ -17,6 +17,7 @@ public final class VmBus implements Bus, ExitHandler {
     private final Vm vm;
     private final EventLoop eventLoop;
     private final LongAdder unclaimed = new LongAdder();
+    private volatile @Nullable PlatformSlots slots;
     private volatile Range[] ports = {};
     private volatile Range[] mmio = {};
 
@@ -48,6 +49,26 @@ public final class VmBus implements Bus, ExitHandler {
     public VmBus(Vm vm, EventLoop eventLoop) {
         this.vm = vm;
         this.eventLoop = eventLoop;
+    }
+
+    /**
+     * Gives the bus places for devices that the guest is told of. Without them, {@link #platformSlot} refuses.
+     *
+     * @param platformSlots the places
+     */
+    public void usePlatformSlots(PlatformSlots platformSlots) {
+        slots = platformSlots;
+    }
+
+    @Override
+    public PlatformSlot platformSlot(String hardwareId, long size) {
+        PlatformSlots now = slots;
+        if (now == null) {
+            throw new UnsupportedOperationException(hardwareId
+                    + " asks for a place, but this bus has none for platform devices; give it some with VmBus.usePlatformSlots,"
+                    + " or give the device a fixed place");
+        }
+        return now.take(hardwareId, size);
     }
 
     @Override

@@ -2,6 +2,7 @@ package io.github.jkvm.kvm;
 
 import io.github.jkvm.Doorbell;
 import io.github.jkvm.EventLoop;
+import io.github.jkvm.EventSource;
 import io.github.jkvm.kvm.ffi.Epoll;
 import io.github.jkvm.kvm.ffi.EventFd;
 import io.github.jkvm.kvm.ffi.OwnedFd;
@@ -133,16 +134,12 @@ final class EpollEventLoop implements EventLoop {
         }
     }
 
-    /**
-     * Runs code each time a descriptor has become readable or writable, or its peer has hung up. It is told once of each change (edge-triggered), so it must
-     * read or write until the descriptor would block.
-     *
-     * @param fd the descriptor, non-blocking, in no other registration; the registration is to be closed before it is
-     * @param action the code, given what happened as bits such as {@link Epoll#IN} and {@link Epoll#OUT}
-     * @return the registration
-     * @throws IllegalStateException if the loop or the descriptor is closed
-     */
-    Registration onReady(OwnedFd fd, IntConsumer action) {
+    @Override
+    public Registration onReady(EventSource source, IntConsumer action) {
+        Objects.requireNonNull(action, "action");
+        if (!(source instanceof OwnedFd fd)) {
+            throw new IllegalArgumentException("event loop " + name + " waits for file descriptors, got " + source);
+        }
         return watch(fd, Epoll.IN | Epoll.OUT | Epoll.EDGE_TRIGGERED, () -> {}, action);
     }
 

@@ -6,6 +6,7 @@ import io.github.jkvm.Device;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.InterruptRoute;
 import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.PlatformSlots;
 import io.github.jkvm.VmBus;
 import io.github.jkvm.machine.acpi.AcpiTables;
 import io.github.jkvm.machine.acpi.Aml;
@@ -50,6 +51,17 @@ final class BoardAssembly {
     /** Where the ACPI tables lie: the part of the firmware area that guests search for them. */
     private static final GuestRange ACPI_SPACE = GuestRange.between(0xE_0000, 0x10_0000);
 
+    /** Where devices sit that ACPI tells of: right below the IOAPIC, in the hole for devices. */
+    private static final GuestAddress PLATFORM_WINDOW = GuestAddress.of(0xFEB0_0000L);
+
+    private static final long PLATFORM_WINDOW_SIZE = 0x10_0000;
+
+    /**
+     * The inputs of the IOAPIC for these devices: those that only the IOAPIC has come first, then those of the 8259s that nothing on this
+     * board uses. 16 to 19 are the PCI bus's.
+     */
+    private static final List<Integer> PLATFORM_GSIS = List.of(20, 21, 22, 23, 5, 10, 11, 6, 7, 13, 14, 15);
+
     /* KVM_IRQCHIP_* of Linux, arch/x86/include/uapi/asm/kvm.h. */
     private static final int PIC_MASTER = 0;
     private static final int PIC_SLAVE = 1;
@@ -67,6 +79,8 @@ final class BoardAssembly {
 
     /** SDM volume 3, 13.11.2.1: memory type range registers on (bit 11), default type write-back (6). */
     private static final long MTRR_WRITE_BACK = 1 << 11 | 6;
+
+    private final PlatformSlots slots = new PlatformSlots(PLATFORM_WINDOW, PLATFORM_WINDOW_SIZE, PLATFORM_GSIS);
 
     private final MachineBuilder options;
     private final X86Hypervisor hypervisor;
@@ -127,12 +141,14 @@ final class BoardAssembly {
         // 4. Devices, before the tables that describe them. Those of the caller come last, and are told by name who has
         // what they want.
         if (pc) {
+            bus.usePlatformSlots(slots);
             addPcDevices();
         } else {
             addMicroDevices();
         }
         options.devices().forEach(device -> add(pc ? bus : new UnwiredBus(bus), device));
         descriptions.addAll(options.descriptions());
+        slots.taken().forEach(slot -> descriptions.add(PlatformAml.slot(slot)));
 
         // 5. The kernel with all that it is handed: memory map, ACPI tables, command line, initrd, modules.
         LoadedKernel kernel = pc ? loadForPc() : load(BootParameters.builder(MemoryMap.of(vm.memory())));

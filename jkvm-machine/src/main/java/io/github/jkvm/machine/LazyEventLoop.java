@@ -2,8 +2,10 @@ package io.github.jkvm.machine;
 
 import io.github.jkvm.Doorbell;
 import io.github.jkvm.EventLoop;
+import io.github.jkvm.EventSource;
 import io.github.jkvm.Vm;
 import java.time.Duration;
+import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /** The event loop of a machine, started when a device first asks for it. Closed with its VM. */
@@ -29,6 +31,11 @@ final class LazyEventLoop implements EventLoop {
     @Override
     public Registration onRing(Doorbell doorbell, Runnable action) {
         return loop().onRing(doorbell, action);
+    }
+
+    @Override
+    public Registration onReady(EventSource source, IntConsumer action) {
+        return loop().onReady(source, action);
     }
 
     @Override

@@ -8,6 +8,7 @@ import io.github.jkvm.GuestMemory;
 import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptLine;
 import io.github.jkvm.IoHandler;
+import io.github.jkvm.PlatformSlot;
 
 /** The bus of a board without an interrupt controller: interrupt lines lead nowhere, and drivers poll. */
 final class UnwiredBus implements Bus {
@@ -56,6 +57,11 @@ final class UnwiredBus implements Bus {
     @Override
     public Doorbell doorbell(Doorbell.Match match) {
         return bus.doorbell(match);
+    }
+
+    @Override
+    public PlatformSlot platformSlot(String hardwareId, long size) {
+        return bus.platformSlot(hardwareId, size);
     }
 
     @Override

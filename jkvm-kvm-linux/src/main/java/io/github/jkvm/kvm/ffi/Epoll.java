@@ -1,5 +1,6 @@
 package io.github.jkvm.kvm.ffi;
 
+import io.github.jkvm.EventSource;
 import io.github.jkvm.kvm.KvmException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -12,10 +13,10 @@ import java.lang.foreign.ValueLayout;
  */
 public final class Epoll implements AutoCloseable {
     /** There is something to read. */
-    public static final int IN = 0x1;
+    public static final int IN = EventSource.READABLE;
 
     /** There is room to write. */
-    public static final int OUT = 0x4;
+    public static final int OUT = EventSource.WRITABLE;
 
     /** Reports only what became ready since the last report. */
     public static final int EDGE_TRIGGERED = 1 << 31;

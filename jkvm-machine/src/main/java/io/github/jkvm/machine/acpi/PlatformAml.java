@@ -1,5 +1,6 @@
 package io.github.jkvm.machine.acpi;
 
+import io.github.jkvm.PlatformSlot;
 import io.github.jkvm.machine.device.Cmos;
 import io.github.jkvm.machine.device.I8042;
 import io.github.jkvm.machine.device.PvPanic;
@@ -52,6 +53,24 @@ public final class PlatformAml {
                                 AcpiResource.ports(I8042.DATA_PORT, 1),
                                 AcpiResource.ports(I8042.COMMAND_PORT, 1),
                                 AcpiResource.isaInterrupt(I8042.GSI))));
+    }
+
+    /**
+     * Describes a device by where it sits and what the guest knows it by.
+     *
+     * @param slot the place
+     * @return a device for {@code \_SB}
+     */
+    public static Aml slot(PlatformSlot slot) {
+        return Aml.device(
+                String.format("S%03d", slot.index()),
+                Aml.name("_HID", Aml.string(slot.hardwareId())),
+                Aml.name("_UID", Aml.integer(slot.index())),
+                Aml.name(
+                        "_CRS",
+                        Aml.resources(
+                                AcpiResource.memory(slot.base().value(), slot.size()),
+                                AcpiResource.interrupt(slot.gsi(), AcpiResource.Trigger.EDGE))));
     }
 
     /**

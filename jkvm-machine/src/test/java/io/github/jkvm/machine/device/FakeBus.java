@@ -3,17 +3,20 @@ package io.github.jkvm.machine.device;
 import io.github.jkvm.Bus;
 import io.github.jkvm.Doorbell;
 import io.github.jkvm.EventLoop;
+import io.github.jkvm.EventSource;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptLine;
 import io.github.jkvm.IoHandler;
+import io.github.jkvm.PlatformSlot;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.IntConsumer;
 
 /** A bus with ports and interrupt lines only, and an event loop that runs what it was given when the test says so. */
 final class FakeBus implements Bus {
@@ -63,6 +66,11 @@ final class FakeBus implements Bus {
 
         @Override
         public Registration onRing(Doorbell doorbell, Runnable action) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public Registration onReady(EventSource source, IntConsumer action) {
             throw new UnsupportedOperationException();
         }
 
@@ -138,6 +146,11 @@ final class FakeBus implements Bus {
 
     @Override
     public Interrupt interrupt(int gsi) {
+        throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public PlatformSlot platformSlot(String hardwareId, long size) {
         throw new UnsupportedOperationException();
     }
 
