@@ -1,6 +1,8 @@
-/** Virtio: the queue engine that devices are built on. */
+/** Virtio devices: the queue engine, the transports, and the devices. */
 module io.github.jkvm.virtio {
     requires static org.jspecify;
+    requires io.github.jkvm.kvm;
+    requires jdk.jfr;
     requires transitive io.github.jkvm;
 
     exports io.github.jkvm.virtio;

@@ -5,11 +5,14 @@
  *
  * @provides io.github.jkvm.spi.HypervisorProvider
  */
+@SuppressWarnings("module") // the module that the qualified export names is built later
 module io.github.jkvm.kvm {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
 
     exports io.github.jkvm.kvm;
+    exports io.github.jkvm.kvm.ffi to
+            io.github.jkvm.virtio;
 
     provides io.github.jkvm.spi.HypervisorProvider with
             io.github.jkvm.kvm.KvmProvider;

@@ -1,0 +1,191 @@
+package io.github.jkvm.virtio;
+
+import io.github.jkvm.DeviceState;
+import io.github.jkvm.virtio.queue.DescriptorChain;
+import io.github.jkvm.virtio.queue.PopResult;
+import io.github.jkvm.virtio.queue.QueueFault;
+import io.github.jkvm.virtio.queue.QueueFeature;
+import io.github.jkvm.virtio.queue.QueueLayout;
+import io.github.jkvm.virtio.queue.SplitQueue;
+import io.github.jkvm.virtio.queue.VirtQueue;
+import java.util.EnumSet;
+import java.util.Set;
+
+/**
+ * One queue of a {@link VirtioDevice}, as the device uses it. A driver that breaks the rules stops the queue: then {@link #pop} finds nothing more,
+ * and the device asks for a reset by itself.
+ *
+ * <p>Used on the machine's event loop only. What was not {@linkplain #complete completed} when the queue is stopped or reset is
+ * forgotten: completing it later does nothing.
+ */
+public final class DeviceQueue {
+    /** How many chains are served before other devices of the loop get their turn. A driver on another processor may never run dry. */
+    private static final int TURN = 1024;
+
+    private final DeviceCore core;
+    private final int index;
+    private final VirtQueue queue;
+    private final DescriptorChain served = new DescriptorChain();
+    private final Runnable again;
+    private boolean faultReported;
+
+    DeviceQueue(DeviceCore core, int index, int maxSize) {
+        this.core = core;
+        this.index = index;
+        this.queue = new SplitQueue(core.memory(), maxSize);
+        this.again = () -> core.notifyQueue(index);
+    }
+
+    /**
+     * Returns the number of the queue.
+     *
+     * @return the index, from 0
+     */
+    public int index() {
+        return index;
+    }
+
+    /**
+     * Tells whether the driver has the queue in use.
+     *
+     * @return true if chains can come and go
+     */
+    public boolean isActive() {
+        return queue.isActive();
+    }
+
+    /**
+     * Takes the next chain.
+     *
+     * @param chain where it goes; in use until it is {@linkplain #complete completed} or {@linkplain #putBack put back}
+     * @return whether there was one
+     * @throws IllegalStateException if {@code chain} is still in flight
+     */
+    public boolean pop(DescriptorChain chain) {
+        PopResult result = queue.pop(chain);
+        if (result == PopResult.STOPPED) {
+            checkFault();
+        }
+        return result == PopResult.CHAIN;
+    }
+
+    /**
+     * Gives a chain back to the driver, which is not told before {@link #interrupt}.
+     *
+     * @param chain a chain popped from this queue
+     * @param written how many bytes were written to it, from the first writable one on
+     * @return true if the driver has it; false if the queue was reset or stopped since
+     * @throws IllegalArgumentException if the chain is not from this queue, was completed before, or has no room for {@code written} bytes
+     */
+    public boolean complete(DescriptorChain chain, long written) {
+        boolean done = queue.complete(chain, written);
+        if (done) {
+            core.countChain();
+        } else {
+            checkFault();
+        }
+        return done;
+    }
+
+    /**
+     * Leaves the chain that was popped last to be popped again.
+     *
+     * @param chain the chain
+     * @throws IllegalArgumentException if the chain is not from this queue, or was completed before
+     * @throws IllegalStateException if another chain was popped after it
+     */
+    public void putBack(DescriptorChain chain) {
+        queue.putBack(chain);
+    }
+
+    /** Tells the driver of what was completed since the last time, if it wants to know. To be called after a batch of completions. */
+    public void interrupt() {
+        if (queue.interruptNeeded()) {
+            core.interruptForQueue(index);
+        }
+        checkFault();
+    }
+
+    /** Advises the driver not to notify the device of new chains, which looks for them anyway. */
+    public void disableNotifications() {
+        queue.disableNotifications();
+        checkFault();
+    }
+
+    /**
+     * Asks the driver to notify the device of the next chain.
+     *
+     * @return true if there are chains already, of which no notification may come
+     */
+    public boolean enableNotifications() {
+        boolean more = queue.enableNotifications();
+        checkFault();
+        return more;
+    }
+
+    /**
+     * Serves all chains that are there, one after another, and tells the driver. After many, the rest waits for other work of the loop.
+     *
+     * @param handler what is done with each; returns the number of bytes written
+     */
+    public void serve(ChainHandler handler) {
+        int left = TURN;
+        boolean more;
+        do {
+            disableNotifications();
+            while (left > 0 && pop(served)) {
+                left--;
+                complete(served, handler.serve(served));
+            }
+            more = enableNotifications();
+        } while (more && left > 0);
+        interrupt();
+        if (more) {
+            core.later(again);
+        }
+    }
+
+    private void checkFault() {
+        if (!faultReported) {
+            QueueFault fault = queue.fault().orElse(null);
+            if (fault != null) {
+                faultReported = true;
+                core.queueFault(index, fault);
+            }
+        }
+    }
+
+    /* What the core does. */
+
+    void activate(QueueLayout layout) {
+        faultReported = false;
+        Set<QueueFeature> features = EnumSet.noneOf(QueueFeature.class);
+        for (QueueFeature feature : QueueFeature.values()) {
+            if ((core.negotiated() & Feature.mask(feature.bit())) != 0) {
+                features.add(feature);
+            }
+        }
+        queue.activate(layout, features);
+        checkFault();
+    }
+
+    void reset() {
+        queue.reset();
+        faultReported = false;
+    }
+
+    void save(DeviceState state) {
+        queue.save(state, "queue" + index);
+    }
+
+    void restore(DeviceState state) {
+        queue.restore(state, "queue" + index);
+        faultReported = queue.fault().isPresent();
+    }
+
+    /** Returns the number and the state of the queue. */
+    @Override
+    public String toString() {
+        return "queue " + index + " of " + core.name() + ": " + queue;
+    }
+}
