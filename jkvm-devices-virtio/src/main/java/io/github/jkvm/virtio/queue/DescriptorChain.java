@@ -21,6 +21,7 @@ public final class DescriptorChain {
     private int readableCount;
     private int count;
     private int head;
+    private int slots;
     private long readableBytes;
     private long writableBytes;
     private boolean writablePart;
@@ -35,9 +36,10 @@ public final class DescriptorChain {
     public DescriptorChain() {}
 
     /**
-     * Returns the index of the first descriptor, which names the chain while it is in flight.
+     * Returns what names the chain while it is in flight: the index of the first descriptor in a split queue, the buffer id in a
+     * packed one.
      *
-     * @return the index, 0 to 32767
+     * @return the name, 0 to 65535
      */
     public int head() {
         return head;
@@ -83,6 +85,7 @@ public final class DescriptorChain {
     void begin(GuestMemory of, int first) {
         memory = of;
         head = first;
+        slots = 1;
         readableCount = 0;
         count = 0;
         readableBytes = 0;
@@ -114,6 +117,12 @@ public final class DescriptorChain {
         }
     }
 
+    /** Says what a chain of a packed ring is called, and how many descriptors of the ring it takes. */
+    void name(int id, int slotCount) {
+        head = id;
+        slots = slotCount;
+    }
+
     /** Gives a walked chain to the queue it came from, as the one of a number. */
     void finish(VirtQueue owner, long ownerEra, long ownerNumber) {
         queue = owner;
@@ -121,6 +130,11 @@ public final class DescriptorChain {
         number = ownerNumber;
         reader.cursor().begin(0, readableBytes);
         writer.cursor().begin(readableCount, writableBytes);
+    }
+
+    /** Returns by how much the chain moves the rings on. */
+    int slots() {
+        return slots;
     }
 
     boolean hasWritablePart() {

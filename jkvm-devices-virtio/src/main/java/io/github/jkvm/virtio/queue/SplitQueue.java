@@ -12,7 +12,7 @@ public final class SplitQueue extends VirtQueue {
     /** {@code VIRTQ_USED_F_NO_NOTIFY} (virtio 1.2, 2.7.8). */
     private static final short NO_NOTIFY = 1;
 
-    private final ChainWalker walker;
+    private final SplitWalker walker;
 
     private QueueLayout layout = QueueLayout.NONE;
     private boolean indirectDescriptors;
@@ -36,17 +36,18 @@ public final class SplitQueue extends VirtQueue {
             throw new IllegalArgumentException(
                     "greatest queue size " + maxSize + " must be a power of two from 1 to " + QueueLayout.MAX_SIZE);
         }
-        super(memory, maxSize);
-        this.walker = new ChainWalker(memory);
+        super(RingFormat.SPLIT, memory, maxSize);
+        this.walker = new SplitWalker(memory);
     }
 
     @Override
-    void begin(QueueLayout newLayout, Set<QueueFeature> features, int position) {
+    int begin(QueueLayout newLayout, Set<QueueFeature> features, int position) {
         layout = newLayout;
         indirectDescriptors = features.contains(QueueFeature.INDIRECT_DESCRIPTORS);
         eventIndex = features.contains(QueueFeature.EVENT_INDEX);
         nextAvailable = position;
         nextUsed = position;
+        return newLayout.size();
     }
 
     @Override
@@ -79,12 +80,12 @@ public final class SplitQueue extends VirtQueue {
     }
 
     @Override
-    void untake() {
+    void untake(int slots) {
         nextAvailable = (nextAvailable - 1) & 0xFFFF;
     }
 
     @Override
-    void publish(int head, int written) {
+    void publish(int head, int slots, int written) {
         long entry = layout.usedEntry(nextUsed);
         memory().writeInt(entry, head);
         memory().writeInt(entry + Integer.BYTES, written);
@@ -102,6 +103,7 @@ public final class SplitQueue extends VirtQueue {
         return (memory().readShortAcquire(layout.availableFlags()) & NO_INTERRUPT) == 0;
     }
 
+    /** With the event index the driver notifies for one index only, and that has passed. */
     @Override
     void unaskNotification() {
         if (!eventIndex) {

@@ -35,19 +35,23 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Used by one thread at a time.
  */
-public abstract sealed class VirtQueue permits SplitQueue {
+public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
     /** As many completions as there are indices: from here on the driver's event was passed for sure. */
     private static final int ALL_INDICES = 0x1_0000;
 
+    private final RingFormat format;
     private final GuestMemory memory;
     private final int maxSize;
     private final HeadSet inFlight = new HeadSet();
+    private final CompletionOrder order = new CompletionOrder();
 
     private QueueLayout layout = QueueLayout.NONE;
     private Set<QueueFeature> features = Set.of();
     private @Nullable QueueFault fault;
 
-    /** Completions since the driver's wish for interrupts was last looked at, at most {@link #ALL_INDICES}. */
+    private boolean inOrder;
+
+    /** Ring entries completed since the driver's wish for interrupts was last looked at, at most {@link #ALL_INDICES}. */
     private int unannounced;
 
     /** Goes up whenever the queue starts or ends; chains popped in an earlier era are no longer its own. */
@@ -56,9 +60,19 @@ public abstract sealed class VirtQueue permits SplitQueue {
     /** Chains popped in this era and not put back: the number of the one popped last. */
     private long popped;
 
-    VirtQueue(GuestMemory memory, int maxSize) {
+    VirtQueue(RingFormat format, GuestMemory memory, int maxSize) {
+        this.format = format;
         this.memory = memory;
         this.maxSize = maxSize;
+    }
+
+    /**
+     * Returns the format of the queue's rings.
+     *
+     * @return the format
+     */
+    public final RingFormat format() {
+        return format;
     }
 
     /**
@@ -79,11 +93,11 @@ public abstract sealed class VirtQueue permits SplitQueue {
      */
     public final Optional<QueueFault> activate(QueueLayout newLayout, Set<QueueFeature> newFeatures) {
         reset();
-        QueueFault wrong = newLayout.check(memory, maxSize);
+        QueueFault wrong = newLayout.check(format, memory, maxSize);
         if (wrong != null) {
             stop(wrong);
         } else {
-            start(newLayout, newFeatures, 0, 0);
+            start(newLayout, newFeatures, format == RingFormat.PACKED ? PackedQueue.firstPosition() : 0, 0);
         }
         return fault();
     }
@@ -112,7 +126,7 @@ public abstract sealed class VirtQueue permits SplitQueue {
      * @return the count, 0 to the queue's size
      */
     public final int chainsInFlight() {
-        return inFlight.count();
+        return inFlight.count() - order.held();
     }
 
     /**
@@ -148,11 +162,12 @@ public abstract sealed class VirtQueue permits SplitQueue {
     }
 
     /**
-     * Gives a chain back to the driver. Chains may be completed in any order.
+     * Gives a chain back to the driver. Chains may be completed in any order; with {@link QueueFeature#IN_ORDER} the driver sees a chain
+     * once those popped before it are completed too.
      *
      * @param chain a chain popped from this queue; nothing remains in it afterwards
      * @param written how many bytes were written, counted from the first writable one: all bytes before that are written (virtio 1.2, 2.7.8.2)
-     * @return true if the driver was told; false if the queue was reset or stopped since the pop, and nobody waits for the chain
+     * @return true if the driver was or will be told; false if the queue was reset or stopped since the pop, and nobody waits for the chain
      * @throws IllegalArgumentException if the chain is not from this queue, was completed or put back before, or has no room for
      *     {@code written} bytes
      */
@@ -163,20 +178,34 @@ public abstract sealed class VirtQueue permits SplitQueue {
                     "written count " + written + " must be from 0 to the " + chain.writableBytes() + " of " + chain);
         }
         int head = chain.head();
+        int slots = chain.slots();
+        long number = chain.number();
         boolean current = owns(chain);
         chain.begin(memory, 0);
         if (!current) {
             return false;
         }
         try {
-            publish(head, (int) written);
+            if (inOrder) {
+                order.completed(number, head, slots, written);
+                while (order.isNextCompleted()) {
+                    announce(order.nextHead(), order.nextSlots(), order.nextWritten());
+                    order.takeNext();
+                }
+            } else {
+                announce(head, slots, written);
+            }
         } catch (GuestMemoryException e) {
             stop(memoryGone(e));
             return false;
         }
-        inFlight.remove(head);
-        unannounced = Math.min(unannounced + 1, ALL_INDICES);
         return true;
+    }
+
+    private void announce(int head, int slots, long written) {
+        publish(head, slots, (int) written);
+        inFlight.remove(head);
+        unannounced = Math.min(unannounced + slots, ALL_INDICES);
     }
 
     /**
@@ -194,7 +223,7 @@ public abstract sealed class VirtQueue permits SplitQueue {
                 throw new IllegalStateException(
                         chain + " can't be put back: " + (popped - chain.number()) + " were popped after it");
             }
-            untake();
+            untake(chain.slots());
             inFlight.remove(chain.head());
             popped--;
         }
@@ -226,8 +255,7 @@ public abstract sealed class VirtQueue permits SplitQueue {
     }
 
     /**
-     * Advises the driver not to notify the device of new chains. A driver may still do it (virtio 1.2, 2.7.10.2). With
-     * {@link QueueFeature#EVENT_INDEX} nothing is written: the driver notifies for one index only, and that has passed.
+     * Advises the driver not to notify the device of new chains. A driver may still do it (virtio 1.2, 2.7.10.2).
      */
     public final void disableNotifications() {
         if (!isActive()) {
@@ -271,6 +299,7 @@ public abstract sealed class VirtQueue permits SplitQueue {
         fault = null;
         unannounced = 0;
         inFlight.clear();
+        order.clear();
         popped = 0;
         era++;
     }
@@ -288,7 +317,7 @@ public abstract sealed class VirtQueue permits SplitQueue {
                     inFlight.count() + " chains of " + name + " are in flight; complete them or put them back first");
         }
         SavedQueue.write(
-                state, name, new SavedQueue(layout, features, isActive() ? position() : 0, unannounced, fault));
+                state, name, new SavedQueue(format, layout, features, isActive() ? position() : 0, unannounced, fault));
     }
 
     /**
@@ -300,7 +329,7 @@ public abstract sealed class VirtQueue permits SplitQueue {
      *     as it was
      */
     public final void restore(DeviceState state, String name) {
-        SavedQueue saved = SavedQueue.read(state, name, memory, maxSize);
+        SavedQueue saved = SavedQueue.read(state, name, format, memory, maxSize);
         reset();
         fault = saved.fault();
         if (saved.layout().size() != 0) {
@@ -308,17 +337,17 @@ public abstract sealed class VirtQueue permits SplitQueue {
         }
     }
 
-    /** Prepares for a layout that was checked, from a {@link #position}. */
-    abstract void begin(QueueLayout newLayout, Set<QueueFeature> newFeatures, int position);
+    /** Prepares for a layout that was checked, from a {@link #position}; returns below what the names of chains are. */
+    abstract int begin(QueueLayout newLayout, Set<QueueFeature> newFeatures, int position);
 
     /** Looks for the next chain, checks it and moves past it; {@link #stop}s if something is wrong. */
     abstract PopResult take(DescriptorChain chain);
 
-    /** Moves back before the chain taken last. */
-    abstract void untake();
+    /** Moves back before the chain taken last, which takes so many ring entries. */
+    abstract void untake(int slots);
 
-    /** Puts an entry into the used ring. */
-    abstract void publish(int head, int written);
+    /** Tells the driver that a chain is used. */
+    abstract void publish(int head, int slots, int written);
 
     /** Reads whether an interrupt is wanted for what was published last. */
     abstract boolean driverWantsInterrupt(int completed);
@@ -352,8 +381,11 @@ public abstract sealed class VirtQueue permits SplitQueue {
     private void start(QueueLayout newLayout, Set<QueueFeature> newFeatures, int position, int notAnnounced) {
         features = Set.copyOf(newFeatures);
         unannounced = notAnnounced;
-        inFlight.resize(newLayout.size());
-        begin(newLayout, features, position);
+        inFlight.resize(begin(newLayout, features, position));
+        inOrder = features.contains(QueueFeature.IN_ORDER);
+        if (inOrder) {
+            order.resize(newLayout.size());
+        }
         layout = newLayout;
     }
 

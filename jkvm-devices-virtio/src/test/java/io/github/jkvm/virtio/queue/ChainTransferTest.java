@@ -35,7 +35,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ChainTransferTest {
     private final GuestMemory memory = TestDriver.memory();
     private final QueueLayout layout = TestDriver.layout(64);
-    private final TestDriver driver = new TestDriver(memory, layout, Set.of());
+    private final SplitTestDriver driver = new SplitTestDriver(memory, layout, Set.of());
     private final SplitQueue queue = new SplitQueue(memory, 64);
     private final DescriptorChain chain = new DescriptorChain();
 
@@ -294,7 +294,7 @@ class ChainTransferTest {
             @ForAll @Size(min = 1, max = 20) List<@IntRange(max = 50) Integer> cuts,
             @ForAll @Size(min = 1, max = 20) List<@IntRange(min = 1, max = 70) Integer> steps) {
         GuestMemory guest = TestDriver.memory();
-        var guestDriver = new TestDriver(guest, layout, Set.of());
+        var guestDriver = new SplitTestDriver(guest, layout, Set.of());
         var device = new SplitQueue(guest, 64);
         device.activate(layout, Set.of());
         var buffers = new TestDriver.Buffer[cuts.size() * 2];

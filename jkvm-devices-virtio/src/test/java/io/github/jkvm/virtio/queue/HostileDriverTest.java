@@ -127,7 +127,7 @@ class HostileDriverTest {
 
     /** Chains of several shapes, direct and indirect, so that mutations meet every check. */
     private static void fillWithPlausibleChains(GuestMemory memory, Random random) {
-        var driver = new TestDriver(memory, LAYOUT, Set.of());
+        var driver = new SplitTestDriver(memory, LAYOUT, Set.of());
         for (int table = 0; table < 4; table++) {
             for (int i = 0; i < 4; i++) {
                 driver.descriptorAt(

@@ -25,7 +25,7 @@ class MalformedChainTest {
 
     private final GuestMemory memory = TestDriver.memory();
     private final QueueLayout layout = TestDriver.layout(8);
-    private final TestDriver driver = new TestDriver(memory, layout, FEATURES);
+    private final SplitTestDriver driver = new SplitTestDriver(memory, layout, FEATURES);
     private final SplitQueue queue = new SplitQueue(memory, 8);
     private final DescriptorChain chain = new DescriptorChain();
 
@@ -210,7 +210,7 @@ class MalformedChainTest {
         int size = 16 << 20;
         memory.add(MemoryRegion.onHeap(GuestAddress.of(at), size));
         QueueLayout large = TestDriver.layout(256);
-        var longChains = new TestDriver(memory, large, FEATURES);
+        var longChains = new SplitTestDriver(memory, large, FEATURES);
         var buffers = new TestDriver.Buffer[256];
         Arrays.fill(buffers, writable(at, size));
         buffers[255] = writable(at, size - 1);
@@ -275,8 +275,8 @@ class MalformedChainTest {
         assertStopped(Reason.DESCRIPTOR_INDEX);
         queue.reset();
         assertThat(queue.fault()).isEmpty();
-        memory.fill(layout.available(), 0x100, (byte) 0);
-        new TestDriver(memory, layout, FEATURES).add(readable(BUFFERS, 1));
+        memory.fill(layout.driver(), 0x100, (byte) 0);
+        new SplitTestDriver(memory, layout, FEATURES).add(readable(BUFFERS, 1));
         queue.activate(layout, FEATURES);
 
         assertThat(queue.pop(chain)).isEqualTo(PopResult.CHAIN);

@@ -18,9 +18,9 @@ class NotificationTest {
     private final SplitQueue queue = new SplitQueue(memory, 8);
     private final DescriptorChain chain = new DescriptorChain();
 
-    private TestDriver start(Set<QueueFeature> features) {
+    private SplitTestDriver start(Set<QueueFeature> features) {
         queue.activate(layout, features);
-        return new TestDriver(memory, layout, features);
+        return new SplitTestDriver(memory, layout, features);
     }
 
     private void completeOne(TestDriver driver) {
@@ -150,7 +150,7 @@ class NotificationTest {
     @Test
     void tellsOfChainsThatCameBeforeNotificationsWereEnabled() {
         for (Set<QueueFeature> features : Set.of(FLAGS, EVENT_INDEX)) {
-            memory.fill(layout.available(), 0x2000, (byte) 0);
+            memory.fill(layout.driver(), 0x2000, (byte) 0);
             TestDriver driver = start(features);
             queue.disableNotifications();
             driver.add(writable(BUFFERS, 4));

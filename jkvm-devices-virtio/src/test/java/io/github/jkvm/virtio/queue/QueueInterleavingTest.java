@@ -51,13 +51,13 @@ class QueueInterleavingTest {
         Run(int size, Set<QueueFeature> features, int start) {
             this.features = features;
             QueueLayout layout = TestDriver.layout(size);
-            driver = new TestDriver(memory, layout, features);
+            driver = new SplitTestDriver(memory, layout, features);
             driver.startAt(start);
             queue = new SplitQueue(memory, 64);
             assertThat(queue.activate(layout, features)).isEmpty();
             var state = new DeviceState(1);
             queue.save(state, "q");
-            state.putNumber("q.index", start);
+            state.putNumber("q.position", start);
             queue.restore(state, "q");
         }
 

@@ -3,190 +3,169 @@ package io.github.jkvm.virtio.queue;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.MemoryRegion;
-import java.lang.invoke.VarHandle;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/** The driver's side of a split queue: what a guest's kernel does, and, through the raw methods, what it should not do. */
-final class TestDriver {
+/**
+ * The driver's side of a queue of either format: what a guest's kernel does.
+ *
+ * <p>A device's test makes memory, a queue's layout and a driver, tells the device of the layout as a transport does, and then talks to
+ * it through chains; {@link TestBuffers} fills them:
+ *
+ * <pre>{@code
+ * GuestMemory memory = TestDriver.memory();
+ * QueueLayout layout = TestDriver.layout(16);
+ * TestDriver driver = TestDriver.of(format, memory, layout, Set.of());
+ * TestBuffers buffers = TestBuffers.in(memory);
+ * // ... activate the device's queue with the layout ...
+ * Buffer answer = buffers.writable(8);
+ * driver.add(buffers.readable(1, 2, 3), answer);
+ * if (driver.kickNeeded()) {
+ *     // ... notify the device ...
+ * }
+ * Used used = driver.takeUsed().orElseThrow();
+ * assertThat(used.length()).isEqualTo(8);
+ * assertThat(buffers.bytes(answer)).containsExactly(...);
+ * }</pre>
+ *
+ * <p>A test of several queues gives each its own {@link #layout(long, int)} and {@link #tablesAt}. Tests run for both formats with
+ * {@code @ParameterizedClass @EnumSource(RingFormat.class)}, and properties with {@code @ForAll RingFormat}.
+ *
+ * <p>A device that completes what it did not have, or out of order though {@link QueueFeature#IN_ORDER} was negotiated, is an {@link
+ * AssertionError} of {@link #takeUsed}.
+ */
+public abstract sealed class TestDriver permits SplitTestDriver, PackedTestDriver {
     static final int NEXT = 1;
     static final int WRITE = 2;
     static final int INDIRECT = 4;
 
-    /** Guest memory: one region of this size at address 0. */
-    static final long MEMORY_BYTES = 0x4_0000;
+    /** Size of {@link #memory}: one region of so many bytes at address 0. */
+    public static final long MEMORY_BYTES = 0x4_0000;
 
-    /** Where tests put buffers; the queue is below. */
-    static final long BUFFERS = 0x1_0000;
+    /** Where {@link TestBuffers} begin; a queue of {@link #layout(int)} is below. */
+    public static final long BUFFERS = 0x1_0000;
 
-    /** Where indirect tables are made, one for each head. */
-    private static final long TABLES = 0x3_0000;
+    /** Where indirect tables are made, and buffers end. */
+    static final long TABLES = 0x3_0000;
 
+    /** An indirect table has room for 16 descriptors. */
     private static final int TABLE_BYTES = 16 * 16;
 
-    /** One element of a request. */
-    record Buffer(long address, long length, int flags) {
-        static Buffer readable(long address, long length) {
+    /** One element of a chain. */
+    public record Buffer(long address, long length, int flags) {
+        public static Buffer readable(long address, long length) {
             return new Buffer(address, length, 0);
         }
 
-        static Buffer writable(long address, long length) {
+        public static Buffer writable(long address, long length) {
             return new Buffer(address, length, WRITE);
         }
     }
 
-    /** One entry of the used ring. */
-    record Used(int head, long length) {}
+    /** A chain that came back: what {@link #add} returned for it, and how many bytes the device says it wrote. */
+    public record Used(int head, long length) {}
 
-    private final GuestMemory memory;
-    private final QueueLayout layout;
-    private final boolean eventIndex;
-    private final Deque<Integer> free = new ArrayDeque<>();
-    private final Map<Integer, List<Integer>> chains = new HashMap<>();
-    private int availableIndex;
-    private int kickedIndex;
-    private int usedIndex;
+    final GuestMemory memory;
+    final QueueLayout layout;
+    final boolean eventIndex;
+    private final boolean inOrder;
+    private final Deque<Integer> added = new ArrayDeque<>();
+    private long tables = TABLES;
 
     TestDriver(GuestMemory memory, QueueLayout layout, Set<QueueFeature> features) {
         this.memory = memory;
         this.layout = layout;
         this.eventIndex = features.contains(QueueFeature.EVENT_INDEX);
-        for (int i = 0; i < layout.size(); i++) {
-            free.add(i);
-        }
+        this.inOrder = features.contains(QueueFeature.IN_ORDER);
     }
 
-    static GuestMemory memory() {
+    /** Returns a driver of a queue that was never used. */
+    public static TestDriver of(RingFormat format, GuestMemory memory, QueueLayout layout, Set<QueueFeature> features) {
+        return switch (format) {
+            case SPLIT -> new SplitTestDriver(memory, layout, features);
+            case PACKED -> new PackedTestDriver(memory, layout, features);
+        };
+    }
+
+    /** Returns zeroed memory for a test. */
+    public static GuestMemory memory() {
         return GuestMemory.of(MemoryRegion.onHeap(GuestAddress.ZERO, MEMORY_BYTES));
     }
 
-    /** Returns a layout of up to 256 descriptors below {@link #BUFFERS}. */
-    static QueueLayout layout(int size) {
-        return new QueueLayout(size, 0x1000, 0x3000, 0x4000);
+    /** Returns a layout of up to 256 descriptors below {@link #BUFFERS}, for either format. */
+    public static QueueLayout layout(int size) {
+        return layout(0x1000, size);
     }
 
-    /** Acts as if the queue had been in use for long: both rings stand at an index. */
-    void startAt(int index) {
-        availableIndex = index;
-        kickedIndex = index;
-        usedIndex = index;
-        memory.writeShort(layout.availableIndex(), (short) index);
-        memory.writeShort(layout.usedIndex(), (short) index);
-        memory.writeShort(layout.availableEvent(), (short) index);
-        memory.writeShort(layout.usedEvent(), (short) index);
+    /** Returns a layout of up to 256 descriptors in the 0x4000 bytes from an address on, for either format. */
+    public static QueueLayout layout(long base, int size) {
+        return new QueueLayout(size, base, base + 0x2000, base + 0x3000);
     }
 
-    int freeDescriptors() {
-        return free.size();
+    /** Says where indirect tables are made, of 256 bytes each and one for each descriptor; {@code 0x3_0000} otherwise. */
+    public TestDriver tablesAt(long address) {
+        tables = address;
+        return this;
     }
 
-    /** Makes a chain available; there must be descriptors for it. */
-    int add(Buffer... buffers) {
-        List<Integer> taken = new ArrayList<>();
-        for (int i = 0; i < buffers.length; i++) {
-            taken.add(free.removeFirst());
-        }
-        for (int i = 0; i < buffers.length; i++) {
-            boolean last = i == buffers.length - 1;
-            descriptor(
-                    taken.get(i),
-                    buffers[i].address(),
-                    buffers[i].length(),
-                    buffers[i].flags() | (last ? 0 : NEXT),
-                    last ? 0 : taken.get(i + 1));
-        }
-        chains.put(taken.getFirst(), taken);
-        makeAvailable(taken.getFirst());
-        return taken.getFirst();
-    }
+    /** Acts as if the queue had been in use for long, up to a {@link VirtQueue#position}. */
+    abstract void startAt(int position);
 
-    /** Makes a chain of up to 16 buffers available, through an indirect table. */
-    int addIndirect(Buffer... buffers) {
-        int head = free.removeFirst();
-        long table = TABLES + (long) head * TABLE_BYTES;
-        for (int i = 0; i < buffers.length; i++) {
-            boolean last = i == buffers.length - 1;
-            descriptorAt(
-                    table + 16L * i,
-                    buffers[i].address(),
-                    buffers[i].length(),
-                    buffers[i].flags() | (last ? 0 : NEXT),
-                    last ? 0 : i + 1);
-        }
-        descriptor(head, table, 16L * buffers.length, INDIRECT, 0);
-        chains.put(head, List.of(head));
-        makeAvailable(head);
+    /** Returns how many descriptors of the ring no chain has. */
+    public abstract int freeDescriptors();
+
+    /** Makes a chain available, one descriptor a buffer; there must be descriptors for it. Returns what names it. */
+    public final int add(Buffer... buffers) {
+        int head = put(buffers);
+        added.add(head);
         return head;
     }
 
-    /** Writes a descriptor of the queue's table, whatever is in it. */
-    void descriptor(int index, long address, long length, int flags, int next) {
-        descriptorAt(layout.descriptors() + 16L * index, address, length, flags, next);
-    }
-
-    /** Writes a descriptor anywhere. */
-    void descriptorAt(long at, long address, long length, int flags, int next) {
-        memory.writeLong(at, address);
-        memory.writeInt(at + 8, (int) length);
-        memory.writeShort(at + 12, (short) flags);
-        memory.writeShort(at + 14, (short) next);
-    }
-
-    /** Puts a head, whatever it is, into the available ring. */
-    void makeAvailable(int head) {
-        memory.writeShort(layout.availableEntry(availableIndex), (short) head);
-        availableIndex = (availableIndex + 1) & 0xFFFF;
-        memory.writeShortRelease(layout.availableIndex(), (short) availableIndex);
-    }
-
-    /** Tells whether the device wants to be notified of what was added since the last call (virtio 1.2, 2.7.10.1). */
-    boolean kickNeeded() {
-        VarHandle.fullFence();
-        int added = (availableIndex - kickedIndex) & 0xFFFF;
-        kickedIndex = availableIndex;
-        if (eventIndex) {
-            int event = memory.readShortAcquire(layout.availableEvent()) & 0xFFFF;
-            return ((availableIndex - 1 - event) & 0xFFFF) < added;
+    /** Makes a chain of up to 16 buffers available through an indirect table, which takes one descriptor. Returns what names it. */
+    public final int addIndirect(Buffer... buffers) {
+        int index = nextTable();
+        long table = tables + (long) index * TABLE_BYTES;
+        for (int i = 0; i < buffers.length; i++) {
+            putTableEntry(table + 16L * i, buffers[i], i, i == buffers.length - 1);
         }
-        return added != 0 && memory.readShortAcquire(layout.usedFlags()) == 0;
+        return add(new Buffer(table, 16L * buffers.length, INDIRECT));
     }
 
-    /** Asks for an interrupt after the next completion; true if there is one already. */
-    boolean enableInterrupts() {
-        if (eventIndex) {
-            memory.writeShortRelease(layout.usedEvent(), (short) usedIndex);
-        } else {
-            memory.writeShortRelease(layout.availableFlags(), (short) 0);
+    /** Tells whether the device wants to be notified of what was added since the last call. */
+    public abstract boolean kickNeeded();
+
+    /** Asks for an interrupt at the next completion; true if there is one already. */
+    public abstract boolean enableInterrupts();
+
+    /** Advises the device not to interrupt. */
+    public abstract void disableInterrupts();
+
+    /** Takes the next chain that came back, and frees its descriptors. */
+    public final Optional<Used> takeUsed() {
+        Optional<Used> used = take();
+        if (used.isPresent()) {
+            int head = used.get().head();
+            if (inOrder && !added.element().equals(head)) {
+                throw new AssertionError("the device completed chain " + head + " before chain " + added.element());
+            }
+            added.removeFirstOccurrence(head);
         }
-        VarHandle.fullFence();
-        return (memory.readShortAcquire(layout.usedIndex()) & 0xFFFF) != usedIndex;
+        return used;
     }
 
-    void disableInterrupts() {
-        if (!eventIndex) {
-            memory.writeShortRelease(layout.availableFlags(), (short) 1);
-        }
+    /** Returns how many chains did not come back. */
+    public final int chainsInFlight() {
+        return added.size();
     }
 
-    /** Takes the next completed chain and frees its descriptors; a chain that was not in flight is an error. */
-    Optional<Used> takeUsed() {
-        if ((memory.readShortAcquire(layout.usedIndex()) & 0xFFFF) == usedIndex) {
-            return Optional.empty();
-        }
-        long entry = layout.usedEntry(usedIndex);
-        var used = new Used(memory.readInt(entry), memory.readInt(entry + 4) & 0xFFFF_FFFFL);
-        usedIndex = (usedIndex + 1) & 0xFFFF;
-        List<Integer> taken = chains.remove(used.head());
-        if (taken == null) {
-            throw new AssertionError("the device completed chain " + used.head() + ", which it did not have");
-        }
-        free.addAll(taken);
-        return Optional.of(used);
-    }
+    abstract int put(Buffer... buffers);
+
+    /** Returns the index of a table that no chain uses, below the queue's size. */
+    abstract int nextTable();
+
+    abstract void putTableEntry(long at, Buffer buffer, int index, boolean last);
+
+    abstract Optional<Used> take();
 }

@@ -31,7 +31,7 @@ class TwoThreadsTest {
         QueueLayout layout = TestDriver.layout(4);
         var queue = new SplitQueue(memory, 4);
         queue.activate(layout, features);
-        var driver = new TestDriver(memory, layout, features);
+        var driver = new SplitTestDriver(memory, layout, features);
         var device = new FutureTask<>(() -> serve(queue));
         Thread thread = Thread.ofPlatform().daemon().name("device").start(device);
 

@@ -1,0 +1,90 @@
+package io.github.jkvm.virtio.queue;
+
+import io.github.jkvm.GuestMemory;
+import io.github.jkvm.virtio.queue.QueueFault.Reason;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Follows a list of descriptors along a packed ring, or through one indirect table.
+ *
+ * <p>Each descriptor is read once, as two numbers; only those are looked at afterwards, since the guest may rewrite its memory meanwhile.
+ */
+final class PackedWalker {
+    private final GuestMemory memory;
+    private final ChainChecks checks;
+
+    PackedWalker(GuestMemory memory) {
+        this.memory = memory;
+        this.checks = new ChainChecks(memory);
+    }
+
+    /** Returns the buffer id in the second half of a descriptor (virtio 1.2, 2.8.13). */
+    private static int id(long rest) {
+        return (int) (rest >>> 32) & 0xFFFF;
+    }
+
+    /** Returns the flags in the second half of a descriptor. */
+    static int flags(long rest) {
+        return (int) (rest >>> 48);
+    }
+
+    private static long length(long rest) {
+        return rest & 0xFFFF_FFFFL;
+    }
+
+    /**
+     * Fills a chain with the list that begins at a slot, or returns what is wrong with it.
+     *
+     * @param first second half of the first descriptor, which was looked at already
+     * @param free how many slots may belong to the list, 1 or more
+     * @throws io.github.jkvm.GuestMemoryException if memory was taken away since the queue was activated
+     */
+    @Nullable
+    QueueFault walk(
+            QueueLayout layout, boolean indirectAllowed, int slot, long first, int free, DescriptorChain chain) {
+        // A fault names the list by its slot: the buffer id is known at its end only.
+        chain.begin(memory, slot);
+        int at = slot;
+        long rest = first;
+        for (int count = 1; ; count++) {
+            long address = memory.readLong(layout.descriptor(at));
+            if ((flags(rest) & ChainChecks.INDIRECT) != 0) {
+                return count == 1
+                        ? walkTable(layout, indirectAllowed, address, rest, chain)
+                        : ChainChecks.fault(
+                                Reason.INDIRECT_IN_LIST, chain, "has an indirect descriptor after " + (count - 1));
+            }
+            QueueFault fault = checks.add(chain, address, length(rest), flags(rest));
+            if (fault != null) {
+                return fault;
+            }
+            if ((flags(rest) & ChainChecks.NEXT) == 0) {
+                chain.name(id(rest), count);
+                return null;
+            }
+            if (count == free) {
+                return ChainChecks.fault(
+                        Reason.CHAIN_TOO_LONG,
+                        chain,
+                        "goes on after the " + free + " descriptors that are not in flight");
+            }
+            at = at + 1 == layout.size() ? 0 : at + 1;
+            rest = memory.readLong(layout.descriptor(at) + Long.BYTES);
+        }
+    }
+
+    /** All descriptors of the table belong to the list; of their flags only one counts (virtio 1.2, 2.8.7). */
+    private @Nullable QueueFault walkTable(
+            QueueLayout layout, boolean indirectAllowed, long table, long rest, DescriptorChain chain) {
+        QueueFault fault =
+                checks.checkIndirect(chain, indirectAllowed, layout.size(), table, length(rest), flags(rest));
+        long end = table + length(rest);
+        for (long at = table; fault == null && at != end; at += QueueLayout.DESCRIPTOR_BYTES) {
+            long address = memory.readLong(at);
+            long entry = memory.readLong(at + Long.BYTES);
+            fault = checks.add(chain, address, length(entry), flags(entry));
+        }
+        chain.name(id(rest), 1);
+        return fault;
+    }
+}
