@@ -239,7 +239,8 @@ final class DeviceCore {
 
     void writeConfig(long offset, int length, long value) {
         if (device.config().write(offset, length, value)) {
-            later(() -> device.configWritten((int) offset, length));
+            int inside = (int) Math.min(length, device.config().size() - offset);
+            later(() -> device.configWritten((int) offset, inside));
         }
     }
 

@@ -1,6 +1,7 @@
 package io.github.jkvm.virtio;
 
 import io.github.jkvm.Bus;
+import io.github.jkvm.Capability;
 import io.github.jkvm.Doorbell;
 import io.github.jkvm.EventLoop;
 import io.github.jkvm.GuestAddress;
@@ -11,7 +12,6 @@ import io.github.jkvm.IoHandler;
 import io.github.jkvm.PlatformSlot;
 import io.github.jkvm.PlatformSlots;
 import io.github.jkvm.UnsupportedCapabilityException;
-import io.github.jkvm.Capability;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

@@ -136,8 +136,8 @@ public final class GuestDriver {
         QueueLayout layout = TestDriver.layout(base, size);
         setRegister(0x038, size);
         setAddress(0x080, layout.descriptors());
-        setAddress(0x090, layout.available());
-        setAddress(0x0A0, layout.used());
+        setAddress(0x090, layout.driver());
+        setAddress(0x0A0, layout.device());
         setRegister(0x044, 1);
         return TestDriver.of(format, memory, layout, features).tablesAt(base + QUEUE_SPACE / 2);
     }

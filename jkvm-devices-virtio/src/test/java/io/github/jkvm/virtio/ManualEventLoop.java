@@ -31,6 +31,9 @@ public final class ManualEventLoop implements EventLoop {
 
     private record Ready(EventSource source, IntConsumer action) {}
 
+    /** Creates a loop of the calling thread. */
+    public ManualEventLoop() {}
+
     /** Runs all code given to the loop so far, and what that gives to it, up to a bound. */
     public void run() {
         for (int i = 0; i < 100_000; i++) {

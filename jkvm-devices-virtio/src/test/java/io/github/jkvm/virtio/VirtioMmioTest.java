@@ -136,7 +136,8 @@ class VirtioMmioTest {
 
         guest.start(PLAIN);
         assertThat(guest.needsReset()).isFalse();
-        assertThat(guest.request(0, guest.buffers().readable((byte) 1)).length()).isZero();
+        assertThat(guest.request(0, guest.buffers().readable((byte) 1)).length())
+                .isZero();
         assertThat(device.told).containsExactly("activate", "reset", "activate");
     }
 
@@ -170,7 +171,8 @@ class VirtioMmioTest {
         assertThat(guest.register(0x0C0)).isZero();
         assertThat(guest.register(0x044)).isZero();
         assertThat(device.told).contains("queue 0 stopped");
-        assertThat(guest.request(1, guest.buffers().readable((byte) 1)).length()).isZero();
+        assertThat(guest.request(1, guest.buffers().readable((byte) 1)).length())
+                .isZero();
 
         var again = guest.setUp(0, format, Set.of());
         again.add(guest.buffers().readable((byte) 1));
@@ -234,9 +236,12 @@ class VirtioMmioTest {
 
         var second = new EchoDevice(64, 16);
         GuestDriver guest = first.restoreInto(second, state);
-        assertThat(guest.queue(0).takeUsed()).as("what was available while it was saved").isPresent();
+        assertThat(guest.queue(0).takeUsed())
+                .as("what was available while it was saved")
+                .isPresent();
         assertThat(second.remembered).isEqualTo(3);
-        assertThat(guest.request(0, guest.buffers().readable((byte) 4)).length()).isZero();
+        assertThat(guest.request(0, guest.buffers().readable((byte) 4)).length())
+                .isZero();
     }
 
     @Test
