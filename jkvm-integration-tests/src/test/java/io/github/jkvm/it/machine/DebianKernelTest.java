@@ -1,29 +1,23 @@
 package io.github.jkvm.it.machine;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.jkvm.Capability;
 import io.github.jkvm.Hypervisor;
+import io.github.jkvm.it.linux.GuestKernel;
 import io.github.jkvm.machine.Machine;
 import io.github.jkvm.machine.MachineExit;
 import io.github.jkvm.machine.MachineExit.Reason;
-import io.github.jkvm.machine.boot.BzImage;
 import io.github.jkvm.machine.boot.CommandLine;
 import io.github.jkvm.machine.boot.KernelImage;
 import io.github.jkvm.testkit.HostFeature;
 import io.github.jkvm.testkit.RequiresKvm;
 import java.io.ByteArrayOutputStream;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
-import java.util.Comparator;
-import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -40,16 +34,6 @@ class DebianKernelTest {
 
     /** Between its start and its panic, the guest's clock shows this day. */
     private static final Clock CLOCK = Clock.fixed(Instant.parse("2040-02-29T12:34:56Z"), ZoneOffset.UTC);
-
-    private static BzImage cloudKernel() throws IOException {
-        Optional<Path> newest;
-        try (var files = Files.list(Path.of("/boot"))) {
-            newest = files.filter(file -> file.getFileName().toString().matches("vmlinuz-.*-cloud-amd64"))
-                    .max(Comparator.naturalOrder());
-        }
-        assumeTrue(newest.isPresent(), "no /boot/vmlinuz-*-cloud-amd64: apt-get install linux-image-cloud-amd64");
-        return BzImage.of(Files.readAllBytes(newest.get()));
-    }
 
     private static String bootUntilPanic(KernelImage kernel, int vcpus) throws InterruptedException {
         var output = new ByteArrayOutputStream();
@@ -93,11 +77,11 @@ class DebianKernelTest {
 
     @Test
     void bootsAsBzImageOnOneProcessor() throws Exception {
-        assertBoardWasFound(bootUntilPanic(cloudKernel(), 1), 1);
+        assertBoardWasFound(bootUntilPanic(GuestKernel.installed().image(), 1), 1);
     }
 
     @Test
     void bootsUnpackedByPvhOnFourProcessors() throws Exception {
-        assertBoardWasFound(bootUntilPanic(cloudKernel().unpack(), 4), 4);
+        assertBoardWasFound(bootUntilPanic(GuestKernel.installed().image().unpack(), 4), 4);
     }
 }

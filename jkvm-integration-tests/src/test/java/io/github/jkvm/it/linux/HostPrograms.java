@@ -1,0 +1,88 @@
+package io.github.jkvm.it.linux;
+
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Programs of the host, to be taken along into a guest with the shared libraries they need. */
+final class HostPrograms {
+    private static final Path LOADER = Path.of("/lib64/ld-linux-x86-64.so.2");
+    private static final List<Path> FOLDERS =
+            List.of(Path.of("/usr/sbin"), Path.of("/usr/bin"), Path.of("/usr/lib/qemu"));
+
+    /** A line of the loader's list: a library's name, what it was found as, and where it is put, which does not matter. */
+    private static final Pattern LIBRARY = Pattern.compile("\\s(/\\S+) \\(0x[0-9a-f]+\\)");
+
+    private static final Map<Path, byte[]> CONTENTS = new ConcurrentHashMap<>();
+    private static final Map<Path, List<Path>> LIBRARIES = new ConcurrentHashMap<>();
+
+    private HostPrograms() {}
+
+    /**
+     * Adds a program under the name asked for. Skips the test if the host has no such program.
+     *
+     * @param name of a program in /usr/sbin, /usr/bin or /usr/lib/qemu
+     */
+    static void addTo(RootFiles files, String name) throws IOException {
+        Path program = FOLDERS.stream()
+                .map(folder -> folder.resolve(name))
+                .filter(Files::isExecutable)
+                .findFirst()
+                .orElse(null);
+        assumeTrue(program != null, () -> "this host has no program '" + name + "'; install its Debian package");
+        files.program(program.toString(), contents(program));
+        for (Path library : libraries(program)) {
+            files.program(library.toString(), contents(library));
+        }
+    }
+
+    /** Reads a file of the host, once in a JVM. */
+    static byte[] contents(Path file) throws IOException {
+        byte[] known = CONTENTS.get(file);
+        if (known == null) {
+            known = Files.readAllBytes(file);
+            CONTENTS.put(file, known);
+        }
+        return known;
+    }
+
+    private static List<Path> libraries(Path program) throws IOException {
+        List<Path> known = LIBRARIES.get(program);
+        if (known == null) {
+            known = askLoader(program);
+            LIBRARIES.put(program, known);
+        }
+        return known;
+    }
+
+    /** Asks the dynamic loader what it would load (ld.so(8), "--list"). A program that needs no libraries is refused by it. */
+    private static List<Path> askLoader(Path program) throws IOException {
+        Process loader = new ProcessBuilder(LOADER.toString(), "--list", program.toString())
+                .redirectErrorStream(true)
+                .start();
+        String list = new String(loader.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        if (list.contains("not found")) {
+            throw new IOException(program + " lacks libraries on this host:\n" + list);
+        }
+        List<Path> libraries = new ArrayList<>();
+        Matcher matcher = LIBRARY.matcher(list);
+        while (matcher.find()) {
+            libraries.add(inRealFolder(Path.of(matcher.group(1))));
+        }
+        return libraries;
+    }
+
+    /** Debian's /lib is a link to /usr/lib, here as in the guest; but the name of the file itself is the one that is looked for. */
+    private static Path inRealFolder(Path file) throws IOException {
+        return file.getParent().toRealPath().resolve(file.getFileName());
+    }
+}
