@@ -240,7 +240,8 @@ final class DeviceCore {
     void writeConfig(long offset, int length, long value) {
         if (device.config().write(offset, length, value)) {
             int inside = (int) Math.min(length, device.config().size() - offset);
-            later(() -> device.configWritten((int) offset, inside));
+            // The driver may read next what the device answers to this.
+            onLoop(() -> guarded(() -> device.configWritten((int) offset, inside)));
         }
     }
 
