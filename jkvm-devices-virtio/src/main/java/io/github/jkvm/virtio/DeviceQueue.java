@@ -6,7 +6,6 @@ import io.github.jkvm.virtio.queue.PopResult;
 import io.github.jkvm.virtio.queue.QueueFault;
 import io.github.jkvm.virtio.queue.QueueFeature;
 import io.github.jkvm.virtio.queue.QueueLayout;
-import io.github.jkvm.virtio.queue.RingFormat;
 import io.github.jkvm.virtio.queue.VirtQueue;
 import java.util.EnumSet;
 import java.util.Set;
@@ -24,17 +23,15 @@ public final class DeviceQueue {
 
     private final DeviceCore core;
     private final int index;
-    private final int maxSize;
+    private final VirtQueue queue;
     private final DescriptorChain served = new DescriptorChain();
     private final Runnable again;
-    private VirtQueue queue;
     private boolean faultReported;
 
     DeviceQueue(DeviceCore core, int index, int maxSize) {
         this.core = core;
         this.index = index;
-        this.maxSize = maxSize;
-        this.queue = RingFormat.SPLIT.queue(core.memory(), maxSize);
+        this.queue = new VirtQueue(core.memory(), maxSize);
         this.again = () -> core.notifyQueue(index);
     }
 
@@ -167,16 +164,8 @@ public final class DeviceQueue {
                 features.add(feature);
             }
         }
-        use(RingFormat.negotiated(core.negotiated()));
         queue.activate(layout, features);
         checkFault();
-    }
-
-    private void use(RingFormat format) {
-        if (queue.format() != format) {
-            queue.reset();
-            queue = format.queue(core.memory(), maxSize);
-        }
     }
 
     void reset() {
@@ -189,7 +178,6 @@ public final class DeviceQueue {
     }
 
     void restore(DeviceState state) {
-        use(RingFormat.negotiated(core.negotiated()));
         queue.restore(state, "queue" + index);
         faultReported = queue.fault().isPresent();
     }

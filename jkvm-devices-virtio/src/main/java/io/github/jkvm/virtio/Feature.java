@@ -1,7 +1,5 @@
 package io.github.jkvm.virtio;
 
-import io.github.jkvm.virtio.queue.RingFormat;
-
 /**
  * Feature bits that do not belong to one type of device (virtio 1.2, 6). Bits 0 to 23 and from 50 are the device type's.
  */
@@ -16,7 +14,7 @@ public final class Feature {
     public static final int VERSION_1 = 32;
 
     /** {@code VIRTIO_F_RING_PACKED}: queues are packed. */
-    public static final int PACKED_RING = RingFormat.PACKED_BIT;
+    public static final int PACKED_RING = 34;
 
     /** {@code VIRTIO_F_IN_ORDER}: the device uses chains in the order in which they were made available. */
     public static final int IN_ORDER = 35;

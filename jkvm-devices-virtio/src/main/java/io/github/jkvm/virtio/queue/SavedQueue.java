@@ -10,7 +10,6 @@ import org.jspecify.annotations.Nullable;
 /**
  * A queue with no chain in flight, as it is saved. With none in flight both rings stand at the same place, so one is kept.
  *
- * @param format the format of the rings; means something only if the queue is in use
  * @param layout the layout; {@link QueueLayout#NONE} if the queue is not in use
  * @param features what was negotiated; means something only if it is in use
  * @param position where the rings stand, 0 to 65535; what it means depends on the format
@@ -18,7 +17,6 @@ import org.jspecify.annotations.Nullable;
  * @param fault what stopped the queue, or null
  */
 record SavedQueue(
-        RingFormat format,
         QueueLayout layout,
         Set<QueueFeature> features,
         int position,
@@ -40,7 +38,6 @@ record SavedQueue(
             return;
         }
         state.putNumber(name + ".condition", ACTIVE);
-        state.putNumber(name + ".format", queue.format().ordinal());
         state.putNumber(name + ".size", queue.layout().size());
         state.putNumber(name + ".descriptors", queue.layout().descriptors());
         state.putNumber(name + ".driver", queue.layout().driver());
@@ -52,41 +49,38 @@ record SavedQueue(
         state.putNumber(name + ".unannounced", queue.unannounced());
     }
 
-    static SavedQueue read(DeviceState state, String name, RingFormat format, GuestMemory memory, int maxSize) {
+    static SavedQueue read(DeviceState state, String name, GuestMemory memory, int maxSize) {
         Set<QueueFeature> features = EnumSet.noneOf(QueueFeature.class);
         int condition = (int) state.number(name + ".condition", UNUSED, STOPPED);
         if (condition == STOPPED) {
             Reason[] reasons = Reason.values();
             Reason reason = reasons[(int) state.number(name + ".fault", 0, reasons.length - 1)];
             var fault = new QueueFault(reason, "the queue was stopped before it was saved");
-            return new SavedQueue(format, QueueLayout.NONE, features, 0, 0, fault);
+            return new SavedQueue(QueueLayout.NONE, features, 0, 0, fault);
         }
         if (condition == UNUSED) {
-            return new SavedQueue(format, QueueLayout.NONE, features, 0, 0, null);
+            return new SavedQueue(QueueLayout.NONE, features, 0, 0, null);
         }
-        // A device that negotiated one format has no queue of the other.
-        state.number(name + ".format", format.ordinal(), format.ordinal());
         var layout = new QueueLayout(
                 (int) state.number(name + ".size", 1, maxSize),
                 state.number(name + ".descriptors"),
                 state.number(name + ".driver"),
                 state.number(name + ".device"));
-        QueueFault wrong = layout.check(format, memory, maxSize);
-        if (wrong != null) {
-            throw new IllegalArgumentException(
-                    "saved " + name + " does not fit this guest's memory: " + wrong.detail());
-        }
         for (QueueFeature feature : QueueFeature.values()) {
             if (state.number(name + ".feature" + feature.bit(), 0, 1) == 1) {
                 features.add(feature);
             }
         }
+        QueueFault wrong = layout.check(RingFormat.of(features), memory, maxSize);
+        if (wrong != null) {
+            throw new IllegalArgumentException(
+                    "saved " + name + " does not fit this guest's memory: " + wrong.detail());
+        }
         int position = (int) state.number(name + ".position", 0, 0xFFFF);
-        if (format == RingFormat.PACKED && !PackedQueue.isPosition(layout, position)) {
+        if (RingFormat.of(features) == RingFormat.PACKED && !PackedRing.isPosition(layout, position)) {
             throw new IllegalArgumentException("state entry '" + name + ".position' is " + position
                     + ", which is no place in a ring of " + layout.size() + " descriptors");
         }
-        return new SavedQueue(
-                format, layout, features, position, (int) state.number(name + ".unannounced", 0, 0x1_0000), null);
+        return new SavedQueue(layout, features, position, (int) state.number(name + ".unannounced", 0, 0x1_0000), null);
     }
 }

@@ -10,7 +10,7 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The device's side of a virtqueue, whatever the format of its rings.
+ * The device's side of a virtqueue (virtio 1.2, 2.6), whatever the {@linkplain RingFormat format} of its rings.
  *
  * <p>A device drains it like this, each time the driver notifies it; the outer loop loses no chain that is added while
  * notifications are being turned on again:
@@ -35,15 +35,19 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Used by one thread at a time.
  */
-public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
+public final class VirtQueue {
     /** As many completions as there are indices: from here on the driver's event was passed for sure. */
     private static final int ALL_INDICES = 0x1_0000;
 
-    private final RingFormat format;
     private final GuestMemory memory;
     private final int maxSize;
     private final HeadSet inFlight = new HeadSet();
     private final CompletionOrder order = new CompletionOrder();
+    private final SplitRings split;
+    private final PackedRing packed;
+
+    /** Those of the format that is in use. */
+    private Rings rings;
 
     private QueueLayout layout = QueueLayout.NONE;
     private Set<QueueFeature> features = Set.of();
@@ -60,19 +64,23 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
     /** Chains popped in this era and not put back: the number of the one popped last. */
     private long popped;
 
-    VirtQueue(RingFormat format, GuestMemory memory, int maxSize) {
-        this.format = format;
+    /**
+     * Creates a queue that is not in use.
+     *
+     * @param memory the guest's memory
+     * @param maxSize greatest size the driver may choose, in descriptors: a power of two from 1 to {@link QueueLayout#MAX_SIZE}
+     * @throws IllegalArgumentException if {@code maxSize} is none of these
+     */
+    public VirtQueue(GuestMemory memory, int maxSize) {
+        if (maxSize < 1 || maxSize > QueueLayout.MAX_SIZE || Integer.bitCount(maxSize) != 1) {
+            throw new IllegalArgumentException(
+                    "greatest queue size " + maxSize + " must be a power of two from 1 to " + QueueLayout.MAX_SIZE);
+        }
         this.memory = memory;
         this.maxSize = maxSize;
-    }
-
-    /**
-     * Returns the format of the queue's rings.
-     *
-     * @return the format
-     */
-    public final RingFormat format() {
-        return format;
+        this.split = new SplitRings(memory, inFlight);
+        this.packed = new PackedRing(memory, inFlight);
+        this.rings = split;
     }
 
     /**
@@ -80,7 +88,7 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      *
      * @return the size in descriptors
      */
-    public final int maxSize() {
+    public int maxSize() {
         return maxSize;
     }
 
@@ -91,13 +99,17 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      * @param newFeatures what was negotiated
      * @return empty if the queue is in use now; otherwise what is wrong with the layout, and the queue is stopped
      */
-    public final Optional<QueueFault> activate(QueueLayout newLayout, Set<QueueFeature> newFeatures) {
+    public Optional<QueueFault> activate(QueueLayout newLayout, Set<QueueFeature> newFeatures) {
         reset();
-        QueueFault wrong = newLayout.check(format, memory, maxSize);
+        QueueFault wrong = newLayout.check(RingFormat.of(newFeatures), memory, maxSize);
         if (wrong != null) {
             stop(wrong);
         } else {
-            start(newLayout, newFeatures, format == RingFormat.PACKED ? PackedQueue.firstPosition() : 0, 0);
+            start(
+                    newLayout,
+                    newFeatures,
+                    RingFormat.of(newFeatures) == RingFormat.PACKED ? PackedRing.FIRST_POSITION : 0,
+                    0);
         }
         return fault();
     }
@@ -107,7 +119,7 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      *
      * @return true if it is
      */
-    public final boolean isActive() {
+    public boolean isActive() {
         return layout.size() != 0;
     }
 
@@ -116,7 +128,7 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      *
      * @return the driver's mistake; empty if there was none since the last reset
      */
-    public final Optional<QueueFault> fault() {
+    public Optional<QueueFault> fault() {
         return Optional.ofNullable(fault);
     }
 
@@ -125,7 +137,7 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      *
      * @return the count, 0 to the queue's size
      */
-    public final int chainsInFlight() {
+    public int chainsInFlight() {
         return inFlight.count() - order.held();
     }
 
@@ -136,7 +148,7 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      * @return whether there was one; only after {@link PopResult#CHAIN} does {@code chain} hold anything
      * @throws IllegalStateException if {@code chain} is still in flight
      */
-    public final PopResult pop(DescriptorChain chain) {
+    public PopResult pop(DescriptorChain chain) {
         VirtQueue owner = chain.queue();
         if (owner != null && owner.owns(chain)) {
             throw new IllegalStateException(chain + " is in flight; complete it first or pop into another one");
@@ -145,20 +157,25 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
         if (!isActive()) {
             return PopResult.STOPPED;
         }
-        PopResult result;
         try {
-            result = take(chain);
+            if (!rings.hasNext()) {
+                return PopResult.EMPTY;
+            }
+            QueueFault wrong = rings.take(chain);
+            if (wrong != null) {
+                stop(wrong);
+            }
         } catch (GuestMemoryException e) {
-            result = stop(memoryGone(e));
+            stop(memoryGone(e));
         }
-        if (result == PopResult.CHAIN) {
-            inFlight.add(chain.head());
-            popped++;
-            chain.finish(this, era, popped);
-        } else {
+        if (!isActive()) {
             chain.begin(memory, 0);
+            return PopResult.STOPPED;
         }
-        return result;
+        inFlight.add(chain.head());
+        popped++;
+        chain.finish(this, era, popped);
+        return PopResult.CHAIN;
     }
 
     /**
@@ -171,7 +188,7 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      * @throws IllegalArgumentException if the chain is not from this queue, was completed or put back before, or has no room for
      *     {@code written} bytes
      */
-    public final boolean complete(DescriptorChain chain, long written) {
+    public boolean complete(DescriptorChain chain, long written) {
         checkPoppedHere(chain);
         if (written < 0 || written > chain.writableBytes()) {
             throw new IllegalArgumentException(
@@ -203,7 +220,7 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
     }
 
     private void announce(int head, int slots, long written) {
-        publish(head, slots, (int) written);
+        rings.publish(head, slots, (int) written);
         inFlight.remove(head);
         unannounced = Math.min(unannounced + slots, ALL_INDICES);
     }
@@ -216,14 +233,14 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      * @throws IllegalArgumentException if the chain is not from this queue, or was completed or put back before
      * @throws IllegalStateException if one was popped after it; the chain stays in flight
      */
-    public final void putBack(DescriptorChain chain) {
+    public void putBack(DescriptorChain chain) {
         checkPoppedHere(chain);
         if (owns(chain)) {
             if (chain.number() != popped) {
                 throw new IllegalStateException(
                         chain + " can't be put back: " + (popped - chain.number()) + " were popped after it");
             }
-            untake(chain.slots());
+            rings.untake(chain.slots());
             inFlight.remove(chain.head());
             popped--;
         }
@@ -236,7 +253,7 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      *
      * @return true if the device must interrupt now
      */
-    public final boolean interruptNeeded() {
+    public boolean interruptNeeded() {
         if (!isActive() || unannounced == 0) {
             return false;
         }
@@ -247,7 +264,7 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
         // asks for an interrupt and then finds nothing, while the device publishes and still sees the old wish.
         VarHandle.fullFence();
         try {
-            return driverWantsInterrupt(completed);
+            return rings.driverWantsInterrupt(completed);
         } catch (GuestMemoryException e) {
             stop(memoryGone(e));
             return false;
@@ -257,12 +274,12 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
     /**
      * Advises the driver not to notify the device of new chains. A driver may still do it (virtio 1.2, 2.7.10.2).
      */
-    public final void disableNotifications() {
+    public void disableNotifications() {
         if (!isActive()) {
             return;
         }
         try {
-            unaskNotification();
+            rings.disableNotifications();
         } catch (GuestMemoryException e) {
             stop(memoryGone(e));
         }
@@ -273,16 +290,16 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      *
      * @return true if chains are there already, of which no notification may come: pop them
      */
-    public final boolean enableNotifications() {
+    public boolean enableNotifications() {
         if (!isActive()) {
             return false;
         }
         try {
-            askNotification();
+            rings.enableNotifications();
             // The wish is out before the ring is read again: the counterpart of the driver's barrier of virtio 1.2,
             // 2.7.13.4.1.
             VarHandle.fullFence();
-            return chainsWait();
+            return rings.hasNext();
         } catch (GuestMemoryException e) {
             stop(memoryGone(e));
             return false;
@@ -294,7 +311,7 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      * Their readers and writers still work, so a device that has another thread work on them waits for it before it lets the
      * driver know that the reset is done.
      */
-    public final void reset() {
+    public void reset() {
         layout = QueueLayout.NONE;
         fault = null;
         unannounced = 0;
@@ -311,13 +328,13 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      * @param name begins the names of its entries, such as {@code queue0}
      * @throws IllegalStateException if chains are in flight; complete them or put them back first
      */
-    public final void save(DeviceState state, String name) {
+    public void save(DeviceState state, String name) {
         if (inFlight.count() != 0) {
             throw new IllegalStateException(
                     inFlight.count() + " chains of " + name + " are in flight; complete them or put them back first");
         }
         SavedQueue.write(
-                state, name, new SavedQueue(format, layout, features, isActive() ? position() : 0, unannounced, fault));
+                state, name, new SavedQueue(layout, features, isActive() ? rings.position() : 0, unannounced, fault));
     }
 
     /**
@@ -328,8 +345,8 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
      * @throws IllegalArgumentException if something is missing or out of range, or the layout does not fit the memory; the queue is then
      *     as it was
      */
-    public final void restore(DeviceState state, String name) {
-        SavedQueue saved = SavedQueue.read(state, name, format, memory, maxSize);
+    public void restore(DeviceState state, String name) {
+        SavedQueue saved = SavedQueue.read(state, name, memory, maxSize);
         reset();
         fault = saved.fault();
         if (saved.layout().size() != 0) {
@@ -337,51 +354,16 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
         }
     }
 
-    /** Prepares for a layout that was checked, from a {@link #position}; returns below what the names of chains are. */
-    abstract int begin(QueueLayout newLayout, Set<QueueFeature> newFeatures, int position);
-
-    /** Looks for the next chain, checks it and moves past it; {@link #stop}s if something is wrong. */
-    abstract PopResult take(DescriptorChain chain);
-
-    /** Moves back before the chain taken last, which takes so many ring entries. */
-    abstract void untake(int slots);
-
-    /** Tells the driver that a chain is used. */
-    abstract void publish(int head, int slots, int written);
-
-    /** Reads whether an interrupt is wanted for what was published last. */
-    abstract boolean driverWantsInterrupt(int completed);
-
-    /** Tells the driver that no notification is needed. */
-    abstract void unaskNotification();
-
-    /** Tells the driver that a notification is needed for the next chain. */
-    abstract void askNotification();
-
-    /** Reads whether there is a chain to take. */
-    abstract boolean chainsWait();
-
-    /** Returns where the rings stand while no chain is in flight, as it is saved: 0 to 65535. */
-    abstract int position();
-
-    final GuestMemory memory() {
-        return memory;
-    }
-
-    final HeadSet inFlight() {
-        return inFlight;
-    }
-
-    final PopResult stop(QueueFault why) {
+    private void stop(QueueFault why) {
         reset();
         fault = why;
-        return PopResult.STOPPED;
     }
 
     private void start(QueueLayout newLayout, Set<QueueFeature> newFeatures, int position, int notAnnounced) {
         features = Set.copyOf(newFeatures);
         unannounced = notAnnounced;
-        inFlight.resize(begin(newLayout, features, position));
+        rings = RingFormat.of(features) == RingFormat.PACKED ? packed : split;
+        rings.begin(newLayout, features, position);
         inOrder = features.contains(QueueFeature.IN_ORDER);
         if (inOrder) {
             order.resize(newLayout.size());
@@ -407,7 +389,7 @@ public abstract sealed class VirtQueue permits SplitQueue, PackedQueue {
 
     /** Returns the layout, or why there is none. */
     @Override
-    public final String toString() {
+    public String toString() {
         QueueFault why = fault;
         return why != null ? "queue stopped, " + why : isActive() ? "queue of " + layout : "queue not in use";
     }

@@ -36,7 +36,7 @@ class ChainTransferTest {
     private final GuestMemory memory = TestDriver.memory();
     private final QueueLayout layout = TestDriver.layout(64);
     private final SplitTestDriver driver = new SplitTestDriver(memory, layout, Set.of());
-    private final SplitQueue queue = new SplitQueue(memory, 64);
+    private final VirtQueue queue = new VirtQueue(memory, 64);
     private final DescriptorChain chain = new DescriptorChain();
 
     private void pop(TestDriver.Buffer... buffers) {
@@ -295,7 +295,7 @@ class ChainTransferTest {
             @ForAll @Size(min = 1, max = 20) List<@IntRange(min = 1, max = 70) Integer> steps) {
         GuestMemory guest = TestDriver.memory();
         var guestDriver = new SplitTestDriver(guest, layout, Set.of());
-        var device = new SplitQueue(guest, 64);
+        var device = new VirtQueue(guest, 64);
         device.activate(layout, Set.of());
         var buffers = new TestDriver.Buffer[cuts.size() * 2];
         int total = 0;

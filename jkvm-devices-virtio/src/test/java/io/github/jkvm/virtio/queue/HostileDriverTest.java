@@ -57,7 +57,7 @@ class HostileDriverTest {
     }
 
     /** Drains the queue as a device does; returns how many chains there were. */
-    private static int serve(SplitQueue queue, Deque<DescriptorChain> held, int keep) {
+    private static int serve(VirtQueue queue, Deque<DescriptorChain> held, int keep) {
         MemorySegment bytes = MemorySegment.ofArray(new byte[64]);
         int popped = 0;
         var chain = new DescriptorChain();
@@ -96,7 +96,7 @@ class HostileDriverTest {
         if (eventIndex) {
             features.add(QueueFeature.EVENT_INDEX);
         }
-        var queue = new SplitQueue(memory, SIZE);
+        var queue = new VirtQueue(memory, SIZE);
         queue.activate(LAYOUT, features);
         fillWithPlausibleChains(memory, new Random(seed));
         Deque<DescriptorChain> held = new ArrayDeque<>();
@@ -114,7 +114,7 @@ class HostileDriverTest {
         byte[] noise = new byte[0x4000];
         var random = new Random(seed);
         random.nextBytes(noise);
-        var queue = new SplitQueue(memory, SIZE);
+        var queue = new VirtQueue(memory, SIZE);
         queue.activate(LAYOUT, Set.of(QueueFeature.INDIRECT_DESCRIPTORS, QueueFeature.EVENT_INDEX));
         memory.write(LAYOUT.descriptors(), noise);
         // One in two starts with an index that lets the descriptors be looked at.

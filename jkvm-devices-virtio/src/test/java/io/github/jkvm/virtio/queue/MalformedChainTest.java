@@ -26,7 +26,7 @@ class MalformedChainTest {
     private final GuestMemory memory = TestDriver.memory();
     private final QueueLayout layout = TestDriver.layout(8);
     private final SplitTestDriver driver = new SplitTestDriver(memory, layout, FEATURES);
-    private final SplitQueue queue = new SplitQueue(memory, 8);
+    private final VirtQueue queue = new VirtQueue(memory, 8);
     private final DescriptorChain chain = new DescriptorChain();
 
     @BeforeEach
@@ -215,7 +215,7 @@ class MalformedChainTest {
         Arrays.fill(buffers, writable(at, size));
         buffers[255] = writable(at, size - 1);
         longChains.add(buffers);
-        var largeQueue = new SplitQueue(memory, 256);
+        var largeQueue = new VirtQueue(memory, 256);
         largeQueue.activate(large, FEATURES);
         assertThat(largeQueue.pop(chain)).isEqualTo(PopResult.CHAIN);
         assertThat(chain.writableBytes()).isEqualTo(0xFFFF_FFFFL);

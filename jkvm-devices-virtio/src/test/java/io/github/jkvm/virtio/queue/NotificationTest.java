@@ -15,7 +15,7 @@ class NotificationTest {
 
     private final GuestMemory memory = TestDriver.memory();
     private final QueueLayout layout = TestDriver.layout(8);
-    private final SplitQueue queue = new SplitQueue(memory, 8);
+    private final VirtQueue queue = new VirtQueue(memory, 8);
     private final DescriptorChain chain = new DescriptorChain();
 
     private SplitTestDriver start(Set<QueueFeature> features) {

@@ -42,7 +42,7 @@ class QueueInterleavingTest {
         private final Map<Integer, Long> completed = new HashMap<>();
         private final Deque<DescriptorChain> inFlight = new ArrayDeque<>();
         private final Set<QueueFeature> features;
-        private SplitQueue queue;
+        private VirtQueue queue;
         private boolean deviceSleeps;
         private boolean driverSleeps;
         private long added;
@@ -53,7 +53,7 @@ class QueueInterleavingTest {
             QueueLayout layout = TestDriver.layout(size);
             driver = new SplitTestDriver(memory, layout, features);
             driver.startAt(start);
-            queue = new SplitQueue(memory, 64);
+            queue = new VirtQueue(memory, 64);
             assertThat(queue.activate(layout, features)).isEmpty();
             var state = new DeviceState(1);
             queue.save(state, "q");
@@ -151,7 +151,7 @@ class QueueInterleavingTest {
             }
             var state = new DeviceState(1);
             queue.save(state, "q");
-            queue = new SplitQueue(memory, 64);
+            queue = new VirtQueue(memory, 64);
             queue.restore(DeviceState.decode(state.encode()), "q");
         }
 

@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class QueueLayoutTest {
     private final GuestMemory memory = TestDriver.memory();
-    private final SplitQueue queue = new SplitQueue(memory, 256);
+    private final VirtQueue queue = new VirtQueue(memory, 256);
 
     private Reason refused(QueueLayout layout) {
         QueueFault fault = queue.activate(layout, Set.of()).orElseThrow();
@@ -44,7 +44,7 @@ class QueueLayoutTest {
     @Test
     void acceptsTheGreatestSizeOfTheSpecification() {
         GuestMemory large = GuestMemory.of(MemoryRegion.onHeap(GuestAddress.ZERO, 1 << 20));
-        var greatest = new SplitQueue(large, QueueLayout.MAX_SIZE);
+        var greatest = new VirtQueue(large, QueueLayout.MAX_SIZE);
 
         assertThat(greatest.activate(new QueueLayout(32_768, 0, 0x8_0000, 0xA_0000), Set.of()))
                 .isEmpty();
@@ -54,7 +54,7 @@ class QueueLayoutTest {
     @ValueSource(ints = {0, 3, -4, 65_536})
     void refusesToBeMadeWithALimitThatIsNoQueueSize(int maxSize) {
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> new SplitQueue(memory, maxSize))
+                .isThrownBy(() -> new VirtQueue(memory, maxSize))
                 .withMessageContaining(String.valueOf(maxSize))
                 .withMessageContaining("32768");
     }

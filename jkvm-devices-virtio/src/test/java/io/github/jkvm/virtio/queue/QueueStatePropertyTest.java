@@ -22,7 +22,7 @@ class QueueStatePropertyTest {
         GuestMemory memory = TestDriver.memory();
         var state = new DeviceState(1);
         state.putNumber("q.condition", condition & 3);
-        state.putNumber("q.format", format.ordinal());
+        state.putNumber("q.feature34", format.ordinal());
         state.putNumber("q.size", size);
         state.putNumber("q.descriptors", descriptors & 0x3_FFF0);
         state.putNumber("q.driver", available);
@@ -33,7 +33,7 @@ class QueueStatePropertyTest {
         state.putNumber("q.position", index & 0xFFFF);
         state.putNumber("q.unannounced", 0);
         state.putNumber("q.fault", fault);
-        var any = format.queue(memory, 8);
+        var any = new VirtQueue(memory, 8);
         try {
             any.restore(state, "q");
         } catch (IllegalArgumentException refused) {

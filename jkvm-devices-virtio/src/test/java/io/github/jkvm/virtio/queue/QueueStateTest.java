@@ -21,20 +21,19 @@ import org.junit.jupiter.params.provider.EnumSource;
 @ParameterizedClass
 @EnumSource(RingFormat.class)
 class QueueStateTest {
-    private static final Set<QueueFeature> FEATURES =
-            Set.of(QueueFeature.EVENT_INDEX, QueueFeature.INDIRECT_DESCRIPTORS);
-
     private final GuestMemory memory = TestDriver.memory();
     private final QueueLayout layout = TestDriver.layout(8);
     private final DescriptorChain chain = new DescriptorChain();
     private final RingFormat format;
+    private final Set<QueueFeature> features;
     private final TestDriver driver;
     private final VirtQueue queue;
 
     QueueStateTest(RingFormat format) {
         this.format = format;
-        driver = TestDriver.of(format, memory, layout, FEATURES);
-        queue = format.queue(memory, 8);
+        features = TestDriver.features(format, QueueFeature.EVENT_INDEX, QueueFeature.INDIRECT_DESCRIPTORS);
+        driver = TestDriver.of(format, memory, layout, features);
+        queue = new VirtQueue(memory, 8);
     }
 
     private DeviceState saved() {
@@ -44,14 +43,14 @@ class QueueStateTest {
     }
 
     private VirtQueue restored() {
-        var other = format.queue(memory, 8);
+        var other = new VirtQueue(memory, 8);
         other.restore(saved(), "queue0");
         return other;
     }
 
     @Test
     void goesOnWhereItWasSaved() {
-        queue.activate(layout, FEATURES);
+        queue.activate(layout, features);
         for (int i = 0; i < 3; i++) {
             driver.add(writable(BUFFERS, 4));
             queue.pop(chain);
@@ -70,7 +69,7 @@ class QueueStateTest {
 
     @Test
     void remembersCompletionsThatWereNotAnnounced() {
-        queue.activate(layout, FEATURES);
+        queue.activate(layout, features);
         driver.add(writable(BUFFERS, 4));
         queue.pop(chain);
         queue.complete(chain, 1);
@@ -90,7 +89,7 @@ class QueueStateTest {
 
     @Test
     void remembersWhatStoppedIt() {
-        queue.activate(layout, FEATURES);
+        queue.activate(layout, features);
         driver.add(writable(-4, 8));
         queue.pop(chain);
 
@@ -102,7 +101,7 @@ class QueueStateTest {
 
     @Test
     void refusesToBeSavedWithChainsInFlight() {
-        queue.activate(layout, FEATURES);
+        queue.activate(layout, features);
         driver.add(writable(BUFFERS, 4));
         queue.pop(chain);
 
@@ -112,7 +111,7 @@ class QueueStateTest {
     @ParameterizedTest
     @CsvSource({
         "condition, 3",
-        "format, 2",
+        "feature34, 2",
         "size, 0",
         "size, 16",
         "size, 4294967304",
@@ -125,7 +124,7 @@ class QueueStateTest {
         "unannounced, 65537"
     })
     void refusesStatesThatCannotBeAndStaysAsItWas(String entry, long value) {
-        queue.activate(layout, FEATURES);
+        queue.activate(layout, features);
         DeviceState state = saved();
         state.putNumber("queue0." + entry, value);
         int head = driver.add(writable(BUFFERS, 4));
@@ -136,20 +135,26 @@ class QueueStateTest {
         assertThat(chain.head()).isEqualTo(head);
     }
 
+    /** A place in a packed ring that there is not; split rings stand at any index. */
     @Test
-    void refusesTheStateOfAQueueOfTheOtherFormat() {
-        queue.activate(layout, FEATURES);
+    void refusesAPlaceOutsideThePackedRing() {
+        queue.activate(layout, features);
         DeviceState state = saved();
-        RingFormat other = format == RingFormat.SPLIT ? RingFormat.PACKED : RingFormat.SPLIT;
+        state.putNumber("queue0.position", 0x8008);
+        if (format == RingFormat.SPLIT) {
+            queue.restore(state, "queue0");
+            return;
+        }
 
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> other.queue(memory, 8).restore(state, "queue0"))
-                .withMessageContaining("queue0.format");
+                .isThrownBy(() -> queue.restore(state, "queue0"))
+                .withMessageContaining("queue0.position")
+                .withMessageContaining("8 descriptors");
     }
 
     @Test
     void goesOnInAnyPlaceOfTheRings() {
-        queue.activate(layout, FEATURES);
+        queue.activate(layout, features);
         VirtQueue now = queue;
         for (int i = 0; i < 100; i++) {
             int head = driver.add(writable(BUFFERS, 4), writable(BUFFERS, 4), writable(BUFFERS, 4));
@@ -158,7 +163,7 @@ class QueueStateTest {
             assertThat(driver.takeUsed()).contains(new Used(head, 12));
             var state = new DeviceState(1);
             now.save(state, "q");
-            now = format.queue(memory, 8);
+            now = new VirtQueue(memory, 8);
             now.restore(state, "q");
         }
     }

@@ -16,7 +16,7 @@ class SplitQueueTest {
     private final GuestMemory memory = TestDriver.memory();
     private final QueueLayout layout = TestDriver.layout(8);
     private final SplitTestDriver driver = new SplitTestDriver(memory, layout, FEATURES);
-    private final SplitQueue queue = new SplitQueue(memory, 8);
+    private final VirtQueue queue = new VirtQueue(memory, 8);
     private final DescriptorChain chain = new DescriptorChain();
 
     @BeforeEach

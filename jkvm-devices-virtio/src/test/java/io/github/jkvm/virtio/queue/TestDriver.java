@@ -4,7 +4,9 @@ import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.MemoryRegion;
 import java.util.ArrayDeque;
+import java.util.Collections;
 import java.util.Deque;
+import java.util.EnumSet;
 import java.util.Optional;
 import java.util.Set;
 
@@ -17,9 +19,10 @@ import java.util.Set;
  * <pre>{@code
  * GuestMemory memory = TestDriver.memory();
  * QueueLayout layout = TestDriver.layout(16);
- * TestDriver driver = TestDriver.of(format, memory, layout, Set.of());
+ * Set<QueueFeature> features = TestDriver.features(format, QueueFeature.EVENT_INDEX);
+ * TestDriver driver = TestDriver.of(format, memory, layout, features);
  * TestBuffers buffers = TestBuffers.in(memory);
- * // ... activate the device's queue with the layout ...
+ * // ... activate the device's queue with the layout and the features ...
  * Buffer answer = buffers.writable(8);
  * driver.add(buffers.readable(1, 2, 3), answer);
  * if (driver.kickNeeded()) {
@@ -89,6 +92,16 @@ public abstract sealed class TestDriver permits SplitTestDriver, PackedTestDrive
         };
     }
 
+    /** Returns what is negotiated for queues of a format, with more besides. */
+    public static Set<QueueFeature> features(RingFormat format, QueueFeature... more) {
+        Set<QueueFeature> features = EnumSet.noneOf(QueueFeature.class);
+        Collections.addAll(features, more);
+        if (format == RingFormat.PACKED) {
+            features.add(QueueFeature.PACKED_RING);
+        }
+        return features;
+    }
+
     /** Returns zeroed memory for a test. */
     public static GuestMemory memory() {
         return GuestMemory.of(MemoryRegion.onHeap(GuestAddress.ZERO, MEMORY_BYTES));
@@ -110,7 +123,7 @@ public abstract sealed class TestDriver permits SplitTestDriver, PackedTestDrive
         return this;
     }
 
-    /** Acts as if the queue had been in use for long, up to a {@link VirtQueue#position}. */
+    /** Acts as if the queue had been in use for long, up to a {@link Rings#position}. */
     abstract void startAt(int position);
 
     /** Returns how many descriptors of the ring no chain has. */

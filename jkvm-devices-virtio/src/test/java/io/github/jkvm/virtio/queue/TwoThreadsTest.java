@@ -29,7 +29,7 @@ class TwoThreadsTest {
     void neverMissEachOther(String suppression) throws Exception {
         Set<QueueFeature> features = suppression.equals("flags") ? Set.of() : Set.of(QueueFeature.EVENT_INDEX);
         QueueLayout layout = TestDriver.layout(4);
-        var queue = new SplitQueue(memory, 4);
+        var queue = new VirtQueue(memory, 4);
         queue.activate(layout, features);
         var driver = new SplitTestDriver(memory, layout, features);
         var device = new FutureTask<>(() -> serve(queue));
@@ -68,7 +68,7 @@ class TwoThreadsTest {
     }
 
     /** What a device does for each notification, until it is interrupted; returns how many requests there were. */
-    private int serve(SplitQueue queue) {
+    private int serve(VirtQueue queue) {
         var chain = new DescriptorChain();
         MemorySegment number = MemorySegment.ofArray(new int[1]);
         int served = 0;

@@ -20,24 +20,24 @@ import org.junit.jupiter.params.provider.EnumSource;
 @ParameterizedClass
 @EnumSource(RingFormat.class)
 class VirtQueueTest {
-    private static final Set<QueueFeature> FEATURES = Set.of(QueueFeature.INDIRECT_DESCRIPTORS);
-
     private final GuestMemory memory = TestDriver.memory();
     private final QueueLayout layout = TestDriver.layout(8);
     private final DescriptorChain chain = new DescriptorChain();
     private final RingFormat format;
+    private final Set<QueueFeature> features;
     private final TestDriver driver;
     private final VirtQueue queue;
 
     VirtQueueTest(RingFormat format) {
         this.format = format;
-        driver = TestDriver.of(format, memory, layout, FEATURES);
-        queue = format.queue(memory, 8);
+        features = TestDriver.features(format, QueueFeature.INDIRECT_DESCRIPTORS);
+        driver = TestDriver.of(format, memory, layout, features);
+        queue = new VirtQueue(memory, 8);
     }
 
     @BeforeEach
     void activate() {
-        assertThat(queue.activate(layout, FEATURES)).isEmpty();
+        assertThat(queue.activate(layout, features)).isEmpty();
     }
 
     private void clearRings() {
@@ -52,7 +52,7 @@ class VirtQueueTest {
 
     @Test
     void popsNothingFromAQueueThatIsNotInUse() {
-        assertThat(format.queue(memory, 8).pop(chain)).isEqualTo(PopResult.STOPPED);
+        assertThat(new VirtQueue(memory, 8).pop(chain)).isEqualTo(PopResult.STOPPED);
     }
 
     @Test
@@ -157,7 +157,7 @@ class VirtQueueTest {
         queue.pop(chain);
 
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> format.queue(memory, 8).complete(chain, 0))
+                .isThrownBy(() -> new VirtQueue(memory, 8).complete(chain, 0))
                 .withMessageContaining("not popped from this queue");
     }
 
@@ -227,7 +227,7 @@ class VirtQueueTest {
         driver.add(readable(BUFFERS, 4));
         queue.pop(chain);
         queue.reset();
-        queue.activate(layout, FEATURES);
+        queue.activate(layout, features);
 
         queue.putBack(chain);
 
@@ -241,8 +241,8 @@ class VirtQueueTest {
         queue.pop(chain);
         queue.reset();
         clearRings();
-        var newDriver = TestDriver.of(format, memory, layout, FEATURES);
-        queue.activate(layout, FEATURES);
+        var newDriver = TestDriver.of(format, memory, layout, features);
+        queue.activate(layout, features);
 
         assertThat(queue.complete(chain, 4)).isFalse();
         assertThat(newDriver.takeUsed()).isEmpty();
@@ -258,9 +258,9 @@ class VirtQueueTest {
         assertThat(queue.isActive()).isFalse();
 
         clearRings();
-        var newDriver = TestDriver.of(format, memory, layout, FEATURES);
+        var newDriver = TestDriver.of(format, memory, layout, features);
         int head = newDriver.add(writable(BUFFERS, 4));
-        queue.activate(layout, FEATURES);
+        queue.activate(layout, features);
         queue.pop(chain);
         queue.complete(chain, 3);
 

@@ -3,9 +3,10 @@ package io.github.jkvm.virtio.queue;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.virtio.queue.QueueFault.Reason;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
-/** A virtqueue whose rings are split: a descriptor table, an available and a used ring (virtio 1.2, 2.7). */
-public final class SplitQueue extends VirtQueue {
+/** Split rings: a descriptor table, an available and a used ring (virtio 1.2, 2.7). */
+final class SplitRings extends Rings {
     /** {@code VIRTQ_AVAIL_F_NO_INTERRUPT} (virtio 1.2, 2.7.6). */
     private static final int NO_INTERRUPT = 1;
 
@@ -24,59 +25,56 @@ public final class SplitQueue extends VirtQueue {
     /** Free-running index of the next used entry to fill, 0 to 65535. */
     private int nextUsed;
 
-    /**
-     * Creates a queue that is not in use.
-     *
-     * @param memory the guest's memory
-     * @param maxSize greatest size the driver may choose, in descriptors: a power of two from 1 to {@link QueueLayout#MAX_SIZE}
-     * @throws IllegalArgumentException if {@code maxSize} is none of these
-     */
-    public SplitQueue(GuestMemory memory, int maxSize) {
-        if (maxSize < 1 || maxSize > QueueLayout.MAX_SIZE || Integer.bitCount(maxSize) != 1) {
-            throw new IllegalArgumentException(
-                    "greatest queue size " + maxSize + " must be a power of two from 1 to " + QueueLayout.MAX_SIZE);
-        }
-        super(RingFormat.SPLIT, memory, maxSize);
+    /** The available index as it was read last. */
+    private int seenAvailable;
+
+    SplitRings(GuestMemory memory, HeadSet inFlight) {
+        super(memory, inFlight);
         this.walker = new SplitWalker(memory);
     }
 
     @Override
-    int begin(QueueLayout newLayout, Set<QueueFeature> features, int position) {
+    void begin(QueueLayout newLayout, Set<QueueFeature> features, int position) {
         layout = newLayout;
         indirectDescriptors = features.contains(QueueFeature.INDIRECT_DESCRIPTORS);
         eventIndex = features.contains(QueueFeature.EVENT_INDEX);
         nextAvailable = position;
         nextUsed = position;
-        return newLayout.size();
+        seenAvailable = position;
+        inFlight().resize(newLayout.size());
     }
 
     @Override
-    PopResult take(DescriptorChain chain) {
-        int available = memory().readShortAcquire(layout.availableIndex()) & 0xFFFF;
-        int waiting = (available - nextAvailable) & 0xFFFF;
-        if (waiting == 0) {
-            return PopResult.EMPTY;
+    boolean hasNext() {
+        if (seenAvailable == nextAvailable) {
+            seenAvailable = memory().readShortAcquire(layout.availableIndex()) & 0xFFFF;
         }
+        return seenAvailable != nextAvailable;
+    }
+
+    @Override
+    @Nullable
+    QueueFault take(DescriptorChain chain) {
+        int waiting = (seenAvailable - nextAvailable) & 0xFFFF;
         if (waiting > layout.size() - inFlight().count()) {
-            return stop(new QueueFault(
+            return new QueueFault(
                     Reason.AVAILABLE_INDEX,
-                    "available index " + available + " is " + waiting + " beyond " + nextAvailable + " with "
-                            + inFlight().count() + " chains in flight; the queue has " + layout.size()));
+                    "available index " + seenAvailable + " is " + waiting + " beyond " + nextAvailable + " with "
+                            + inFlight().count() + " chains in flight; the queue has " + layout.size());
         }
         int head = memory().readShort(layout.availableEntry(nextAvailable)) & 0xFFFF;
         if (head >= layout.size()) {
-            return stop(new QueueFault(
-                    Reason.DESCRIPTOR_INDEX, "head " + head + " is not below the queue size " + layout.size()));
+            return new QueueFault(
+                    Reason.DESCRIPTOR_INDEX, "head " + head + " is not below the queue size " + layout.size());
         }
         if (inFlight().contains(head)) {
-            return stop(new QueueFault(Reason.HEAD_IN_FLIGHT, "chain " + head + " is in flight already"));
+            return new QueueFault(Reason.HEAD_IN_FLIGHT, "chain " + head + " is in flight already");
         }
         QueueFault wrong = walker.walk(layout, indirectDescriptors, head, chain);
-        if (wrong != null) {
-            return stop(wrong);
+        if (wrong == null) {
+            nextAvailable = (nextAvailable + 1) & 0xFFFF;
         }
-        nextAvailable = (nextAvailable + 1) & 0xFFFF;
-        return PopResult.CHAIN;
+        return wrong;
     }
 
     @Override
@@ -95,34 +93,29 @@ public final class SplitQueue extends VirtQueue {
     }
 
     @Override
-    boolean driverWantsInterrupt(int completed) {
+    boolean driverWantsInterrupt(int published) {
         if (eventIndex) {
             int event = memory().readShortAcquire(layout.usedEvent()) & 0xFFFF;
-            return ((nextUsed - 1 - event) & 0xFFFF) < completed;
+            return ((nextUsed - 1 - event) & 0xFFFF) < published;
         }
         return (memory().readShortAcquire(layout.availableFlags()) & NO_INTERRUPT) == 0;
     }
 
     /** With the event index the driver notifies for one index only, and that has passed. */
     @Override
-    void unaskNotification() {
+    void disableNotifications() {
         if (!eventIndex) {
             memory().writeShortRelease(layout.usedFlags(), NO_NOTIFY);
         }
     }
 
     @Override
-    void askNotification() {
+    void enableNotifications() {
         if (eventIndex) {
             memory().writeShortRelease(layout.availableEvent(), (short) nextAvailable);
         } else {
             memory().writeShortRelease(layout.usedFlags(), (short) 0);
         }
-    }
-
-    @Override
-    boolean chainsWait() {
-        return (memory().readShortAcquire(layout.availableIndex()) & 0xFFFF) != nextAvailable;
     }
 
     @Override

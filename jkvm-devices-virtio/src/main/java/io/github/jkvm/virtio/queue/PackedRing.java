@@ -3,14 +3,15 @@ package io.github.jkvm.virtio.queue;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.virtio.queue.QueueFault.Reason;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A virtqueue whose ring is packed: driver and device write the same descriptors (virtio 1.2, 2.8).
+ * A packed ring: driver and device write the same descriptors (virtio 1.2, 2.8).
  *
  * <p>Places in the ring are counted in slots over two laps, since a wrap counter tells one lap from the next: the counter is 1 in
  * the first lap and 0 in the second.
  */
-public final class PackedQueue extends VirtQueue {
+final class PackedRing extends Rings {
     /** {@code VIRTQ_DESC_F_AVAIL} (virtio 1.2, 2.8.1). */
     private static final int AVAILABLE = 1 << 7;
 
@@ -28,6 +29,9 @@ public final class PackedQueue extends VirtQueue {
 
     /** The wrap counter beside an offset in the ring (virtio 1.2, 2.8.14). */
     private static final int WRAP = 1 << 15;
+
+    /** The {@link #position} of a queue that was just activated: its wrap counters are 1 (virtio 1.2, 2.8.1). */
+    static final int FIRST_POSITION = WRAP;
 
     /** A buffer id has 16 bits. */
     private static final int IDS = 1 << 16;
@@ -47,61 +51,56 @@ public final class PackedQueue extends VirtQueue {
     /** Slots of the chains in flight. */
     private int slotsInFlight;
 
-    /**
-     * Creates a queue that is not in use.
-     *
-     * @param memory the guest's memory
-     * @param maxSize greatest size the driver may choose, in descriptors, from 1 to {@link QueueLayout#MAX_SIZE}
-     * @throws IllegalArgumentException if {@code maxSize} is out of range
-     */
-    public PackedQueue(GuestMemory memory, int maxSize) {
-        if (maxSize < 1 || maxSize > QueueLayout.MAX_SIZE) {
-            throw new IllegalArgumentException(
-                    "greatest queue size " + maxSize + " must be from 1 to " + QueueLayout.MAX_SIZE);
-        }
-        super(RingFormat.PACKED, memory, maxSize);
+    /** Second half of the next descriptor as it was read last. */
+    private long seen;
+
+    PackedRing(GuestMemory memory, HeadSet inFlight) {
+        super(memory, inFlight);
         this.walker = new PackedWalker(memory);
     }
 
     @Override
-    int begin(QueueLayout newLayout, Set<QueueFeature> features, int position) {
+    void begin(QueueLayout newLayout, Set<QueueFeature> features, int position) {
         layout = newLayout;
         indirectDescriptors = features.contains(QueueFeature.INDIRECT_DESCRIPTORS);
         eventIndex = features.contains(QueueFeature.EVENT_INDEX);
         nextAvailable = place(position);
         nextUsed = nextAvailable;
         slotsInFlight = 0;
-        return IDS;
+        inFlight().resize(IDS);
     }
 
     @Override
-    PopResult take(DescriptorChain chain) {
-        int slot = slot(nextAvailable);
+    boolean hasNext() {
         // Length, id and flags as one number. The driver writes the flags last, and a processor reads 8 aligned bytes
         // at once, so
         // flags that say available come with the length and id that belong to them.
-        long first = memory().readLongAcquire(layout.descriptor(slot) + Long.BYTES);
-        if (!isAvailable(PackedWalker.flags(first))) {
-            return PopResult.EMPTY;
-        }
+        seen = memory().readLongAcquire(layout.descriptor(slot(nextAvailable)) + Long.BYTES);
+        return isAvailable(PackedWalker.flags(seen));
+    }
+
+    @Override
+    @Nullable
+    QueueFault take(DescriptorChain chain) {
+        int slot = slot(nextAvailable);
         int free = layout.size() - slotsInFlight;
         if (free == 0) {
-            return stop(new QueueFault(
+            return new QueueFault(
                     Reason.AVAILABLE_INDEX,
-                    "descriptor " + slot + " is available while all " + layout.size() + " are in flight"));
+                    "descriptor " + slot + " is available while all " + layout.size() + " are in flight");
         }
-        QueueFault wrong = walker.walk(layout, indirectDescriptors, slot, first, free, chain);
+        QueueFault wrong = walker.walk(layout, indirectDescriptors, slot, seen, free, chain);
         if (wrong != null) {
-            return stop(wrong);
+            return wrong;
         }
         if (inFlight().contains(chain.head())) {
-            return stop(new QueueFault(
+            return new QueueFault(
                     Reason.HEAD_IN_FLIGHT,
-                    "chain " + slot + " has buffer id " + chain.head() + ", which is in flight already"));
+                    "chain " + slot + " has buffer id " + chain.head() + ", which is in flight already");
         }
         nextAvailable = ahead(nextAvailable, chain.slots());
         slotsInFlight += chain.slots();
-        return PopResult.CHAIN;
+        return null;
     }
 
     @Override
@@ -126,12 +125,12 @@ public final class PackedQueue extends VirtQueue {
     }
 
     @Override
-    boolean driverWantsInterrupt(int completed) {
+    boolean driverWantsInterrupt(int published) {
         // The driver changes offset and flags one after the other; both are read at once.
         int wish = memory().readIntAcquire(layout.driver());
         return switch (wish >>> EVENT_FLAGS_SHIFT & EVENT_FLAGS) {
             case EVENTS_DISABLED -> false;
-            case EVENT_AT_DESCRIPTOR -> !eventIndex || passed(wish & 0xFFFF, completed);
+            case EVENT_AT_DESCRIPTOR -> !eventIndex || passed(wish & 0xFFFF, published);
             default -> true;
         };
     }
@@ -147,12 +146,12 @@ public final class PackedQueue extends VirtQueue {
     }
 
     @Override
-    void unaskNotification() {
+    void disableNotifications() {
         memory().writeIntRelease(layout.device(), EVENTS_DISABLED << EVENT_FLAGS_SHIFT);
     }
 
     @Override
-    void askNotification() {
+    void enableNotifications() {
         int wish = eventIndex
                 ? EVENT_AT_DESCRIPTOR << EVENT_FLAGS_SHIFT | position()
                 : EVENTS_ENABLED << EVENT_FLAGS_SHIFT;
@@ -160,19 +159,8 @@ public final class PackedQueue extends VirtQueue {
     }
 
     @Override
-    boolean chainsWait() {
-        long rest = memory().readLongAcquire(layout.descriptor(slot(nextAvailable)) + Long.BYTES);
-        return isAvailable(PackedWalker.flags(rest));
-    }
-
-    @Override
     int position() {
         return slot(nextAvailable) | (inFirstLap(nextAvailable) ? WRAP : 0);
-    }
-
-    /** Returns the {@link #position} of a queue that was just activated: its wrap counters are 1 (virtio 1.2, 2.8.1). */
-    static int firstPosition() {
-        return WRAP;
     }
 
     static boolean isPosition(QueueLayout layout, int position) {
