@@ -86,6 +86,22 @@ public interface Bus {
     PlatformSlot platformSlot(String hardwareId, long size);
 
     /**
+     * Gives the guest memory that belongs to a device, at a free place of the address space. It stays as long as the machine.
+     *
+     * @param backing where its bytes come from
+     * @param alignment what its address must be a multiple of, in bytes: a power of two
+     * @return the memory, part of {@link #memory()} from now on
+     * @throws IllegalArgumentException if the alignment is no power of two, or the size is no multiple of the page size
+     * @throws IllegalStateException if no place is left
+     * @throws UnsupportedOperationException if the board has none, as is the case unless a bus says otherwise
+     * @throws HypervisorException if the host can't give the memory
+     */
+    default MemoryRegion mapMemory(MemoryBacking backing, long alignment) {
+        throw new UnsupportedOperationException(
+                "this bus has no place for memory of devices; attach the device to a board that has, such as a PC");
+    }
+
+    /**
      * Returns the thread on which the machine's devices do their work.
      *
      * @return the loop, owned by the machine

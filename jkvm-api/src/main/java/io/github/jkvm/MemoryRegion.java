@@ -2,6 +2,7 @@ package io.github.jkvm;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +20,7 @@ public final class MemoryRegion {
     private final long size;
     private final Access access;
     private final MemorySegment segment;
+    private final HostPages pages;
     private volatile @Nullable DirtyBitmap hostWrites;
 
     /** What the guest may do with a region. The host may always do both. */
@@ -29,9 +31,10 @@ public final class MemoryRegion {
         READ_ONLY
     }
 
-    private MemoryRegion(GuestAddress base, MemorySegment segment, Access access) {
+    private MemoryRegion(GuestAddress base, MemorySegment segment, Access access, HostPages pages) {
         this.base = Objects.requireNonNull(base, "base");
         this.segment = segment;
+        this.pages = Objects.requireNonNull(pages, "pages");
         this.size = segment.byteSize();
         this.access = Objects.requireNonNull(access, "access");
         if (size == 0) {
@@ -57,7 +60,7 @@ public final class MemoryRegion {
                     "heap region size " + size + " must be a multiple of 8, above 0 and below 16 GiB");
         }
         // An array of longs, since a heap segment's alignment is its array's: atomic accessors need up to 8 bytes.
-        return new MemoryRegion(base, MemorySegment.ofArray(new long[(int) (size / Long.BYTES)]), Access.READ_WRITE);
+        return of(base, MemorySegment.ofArray(new long[(int) (size / Long.BYTES)]), Access.READ_WRITE);
     }
 
     /**
@@ -72,6 +75,20 @@ public final class MemoryRegion {
      *     address space
      */
     public static MemoryRegion of(GuestAddress base, MemorySegment segment, Access access) {
+        return of(base, segment, access, new PlainPages(segment));
+    }
+
+    /**
+     * Returns a region over memory that the caller owns and knows how to give back to the host. Backends use it.
+     *
+     * @param base guest-physical address of its first byte
+     * @param segment the memory, writable, aligned to at least 8 bytes, open to all threads
+     * @param access what the guest may do with it
+     * @param pages the host's side of it
+     * @return the region
+     * @throws IllegalArgumentException as {@link #of(GuestAddress, MemorySegment, Access)} throws it
+     */
+    public static MemoryRegion of(GuestAddress base, MemorySegment segment, Access access, HostPages pages) {
         if (segment.isReadOnly()) {
             throw new IllegalArgumentException(
                     "memory region at " + base + " needs a writable segment, got " + segment);
@@ -84,7 +101,7 @@ public final class MemoryRegion {
             throw new IllegalArgumentException("memory region at " + base
                     + " needs a segment open to all threads (Arena.ofShared), got " + segment);
         }
-        return new MemoryRegion(base, segment, access);
+        return new MemoryRegion(base, segment, access, pages);
     }
 
     /**
@@ -138,6 +155,41 @@ public final class MemoryRegion {
     }
 
     /**
+     * Gives the pages of a range back to the host: the guest does not need what is in them. Where memory is not made of pages of the host, it is
+     * filled with zeros. Pages that lie in the range only in part stay as they are.
+     *
+     * @param offset first byte, relative to the region
+     * @param length length in bytes
+     * @return how many bytes were discarded, 0 if the host refused
+     * @throws IndexOutOfBoundsException if the range is not inside the region
+     * @throws IllegalStateException if the memory is gone
+     */
+    public long discard(long offset, long length) {
+        Objects.checkFromIndexSize(offset, length, size);
+        long discarded = pages.discard(offset, length);
+        markDirty(offset, length);
+        return discarded;
+    }
+
+    /**
+     * Returns what is left where pages were {@linkplain #discard discarded}.
+     *
+     * @return the contents
+     */
+    public HostPages.Remains remains() {
+        return pages.remains();
+    }
+
+    /**
+     * Returns the file that another process can map to see the same memory.
+     *
+     * @return the file; empty if the memory is this process's alone
+     */
+    public Optional<HostPages.SharedFile> sharedFile() {
+        return pages.sharedFile();
+    }
+
+    /**
      * Records that the host wrote a range. Costs one comparison when tracking is off.
      *
      * @param offset first byte, relative to the region
@@ -187,5 +239,24 @@ public final class MemoryRegion {
     public String toString() {
         return "memory " + base + "..0x" + Long.toHexString(base.value() + size - 1) + " (" + size + " bytes, " + access
                 + ")";
+    }
+
+    /** Memory of which nobody knows more than that it can be written. */
+    private record PlainPages(MemorySegment segment) implements HostPages {
+        @Override
+        public long discard(long offset, long length) {
+            segment.asSlice(offset, length).fill((byte) 0);
+            return length;
+        }
+
+        @Override
+        public Remains remains() {
+            return Remains.ZEROS;
+        }
+
+        @Override
+        public Optional<SharedFile> sharedFile() {
+            return Optional.empty();
+        }
     }
 }

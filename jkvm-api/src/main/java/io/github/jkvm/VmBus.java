@@ -18,6 +18,7 @@ public final class VmBus implements Bus, ExitHandler {
     private final EventLoop eventLoop;
     private final LongAdder unclaimed = new LongAdder();
     private volatile @Nullable PlatformSlots slots;
+    private volatile @Nullable AddressWindow memoryWindow;
     private volatile Range[] ports = {};
     private volatile Range[] mmio = {};
 
@@ -69,6 +70,24 @@ public final class VmBus implements Bus, ExitHandler {
                     + " or give the device a fixed place");
         }
         return now.take(hardwareId, size);
+    }
+
+    /**
+     * Gives the bus a place for memory of devices. Without one, {@link #mapMemory} refuses.
+     *
+     * @param window free addresses
+     */
+    public void useMemoryWindow(AddressWindow window) {
+        memoryWindow = window;
+    }
+
+    @Override
+    public MemoryRegion mapMemory(MemoryBacking backing, long alignment) {
+        AddressWindow window = memoryWindow;
+        if (window == null) {
+            return Bus.super.mapMemory(backing, alignment);
+        }
+        return vm.addMemory(window.take(backing.size(), alignment), backing);
     }
 
     @Override

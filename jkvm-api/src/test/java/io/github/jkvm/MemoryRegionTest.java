@@ -1,5 +1,6 @@
 package io.github.jkvm;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -102,5 +103,28 @@ class MemoryRegionTest {
         assertThatExceptionOfType(IndexOutOfBoundsException.class).isThrownBy(() -> region.markDirty(-1, 1));
         region.markDirty(PAGE, 0);
         assertThat(region.takeHostDirtyPages().isEmpty()).isTrue();
+    }
+
+    @Test
+    void discardsByFillingWithZerosWhereMemoryIsNotMadeOfPages() {
+        MemoryRegion region = MemoryRegion.onHeap(GuestAddress.of(0x1000), 0x4000);
+        region.segment().fill((byte) 7);
+        region.startHostDirtyTracking();
+        assertThat(region.discard(0x1000, 0x2000)).isEqualTo(0x2000);
+        assertThat(region.segment().asSlice(0x1000, 0x2000).toArray(JAVA_BYTE)).containsOnly(0);
+        assertThat(region.segment().get(JAVA_BYTE, 0xFFF)).isEqualTo((byte) 7);
+        assertThat(region.segment().get(JAVA_BYTE, 0x3000)).isEqualTo((byte) 7);
+        assertThat(region.takeHostDirtyPages().offsets()).containsExactly(0x1000L, 0x2000L);
+        assertThat(region.remains()).isEqualTo(HostPages.Remains.ZEROS);
+        assertThat(region.sharedFile()).isEmpty();
+    }
+
+    @Test
+    void discardsOnlyWhatIsInside() {
+        MemoryRegion region = MemoryRegion.onHeap(GuestAddress.of(0x1000), 0x4000);
+        assertThatExceptionOfType(IndexOutOfBoundsException.class).isThrownBy(() -> region.discard(0x3000, 0x1001));
+        assertThatExceptionOfType(IndexOutOfBoundsException.class).isThrownBy(() -> region.discard(-1, 1));
+        assertThatExceptionOfType(IndexOutOfBoundsException.class)
+                .isThrownBy(() -> region.discard(0x1000, Long.MAX_VALUE));
     }
 }

@@ -1,8 +1,10 @@
 package io.github.jkvm;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
@@ -36,6 +38,14 @@ class VmBusTest {
                 VmBusTest.class.getClassLoader(), new Class<?>[] {Vm.class}, (proxy, method, args) -> {
                     if (method.getName().equals("memory")) {
                         return memory;
+                    }
+                    if (method.isDefault()) {
+                        return InvocationHandler.invokeDefault(proxy, method, args);
+                    }
+                    if (method.getName().equals("addMemory")) {
+                        var region = MemoryRegion.onHeap((GuestAddress) args[0], ((MemoryBacking) args[1]).size());
+                        memory.add(region);
+                        return region;
                     }
                     throw new UnsupportedOperationException(method.getName());
                 });
@@ -84,6 +94,23 @@ class VmBusTest {
                 .isThrownBy(() -> bus.claimMmio(GuestAddress.of(0xF000), 0x2000, echo, "disk"))
                 .withMessageContaining("overlaps memory");
         assertThatIllegalArgumentException().isThrownBy(() -> bus.claimMmio(GuestAddress.of(-1), 2, echo, "disk"));
+    }
+
+    @Test
+    void mapsMemoryOfDevicesInItsWindow() {
+        bus.useMemoryWindow(new AddressWindow(GuestAddress.of(0x1_0001_0000L), 0x10_0000));
+        MemoryRegion first = bus.mapMemory(MemoryBacking.anonymous(0x1000), 0x2_0000);
+        MemoryRegion second = bus.mapMemory(MemoryBacking.anonymous(0x3000), 0x1000);
+        assertThat(first.base()).isEqualTo(GuestAddress.of(0x1_0002_0000L));
+        assertThat(second.base()).isEqualTo(GuestAddress.of(0x1_0002_1000L));
+        assertThat(memory.regions()).contains(first, second);
+    }
+
+    @Test
+    void refusesToMapMemoryWithoutAWindow() {
+        assertThatExceptionOfType(UnsupportedOperationException.class)
+                .isThrownBy(() -> bus.mapMemory(MemoryBacking.anonymous(0x1000), 0x1000))
+                .withMessageContaining("no place for memory of devices");
     }
 
     @Test

@@ -1,5 +1,6 @@
 package io.github.jkvm.kvm;
 
+import io.github.jkvm.HostPages;
 import io.github.jkvm.HypervisorException;
 import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.kvm.ffi.Errno;
@@ -20,9 +21,10 @@ import org.jspecify.annotations.Nullable;
  * @param arena the lifetime
  * @param segment the memory
  * @param file the memfd or shared file behind it, if another process could map it too
+ * @param pages what can be done with its pages
  */
 record HostMemory(
-        Arena arena, MemorySegment segment, @Nullable OwnedFd file) {
+        Arena arena, MemorySegment segment, @Nullable OwnedFd file, HostPages pages) {
     private static final System.Logger LOG = System.getLogger(HostMemory.class.getName());
 
     // Linux, include/uapi/asm-generic/fcntl.h and linux/memfd.h.
@@ -53,7 +55,7 @@ record HostMemory(
         HostMemory memory = map(backing, flags | MappedMemory.MAP_NORESERVE, null, 0);
         if (backing.size() >= TRANSPARENT_HUGE_PAGES_FROM) {
             // Advice: a host without transparent huge pages refuses it, and all is as it would have been.
-            Libc.madvise(memory.segment.address(), backing.size(), MappedMemory.MADV_HUGEPAGE);
+            Libc.madvise(memory.segment, MappedMemory.MADV_HUGEPAGE);
         }
         return memory;
     }
@@ -89,16 +91,14 @@ record HostMemory(
         OwnedFd file = open(backing.path(), shared ? Libc.O_RDWR : Libc.O_RDONLY);
         try {
             checkInside(backing, file);
-            HostMemory memory = map(
-                    backing,
-                    shared ? MappedMemory.MAP_SHARED : MappedMemory.MAP_PRIVATE | MappedMemory.MAP_NORESERVE,
-                    file,
-                    backing.offset());
-            if (!shared) {
-                // The mapping keeps the file; nobody can be given the private copies.
-                file.close();
+            if (shared) {
+                return map(backing, MappedMemory.MAP_SHARED, file, backing.offset());
             }
-            return shared ? memory : new HostMemory(memory.arena, memory.segment, null);
+            HostMemory memory =
+                    map(backing, MappedMemory.MAP_PRIVATE | MappedMemory.MAP_NORESERVE, file, backing.offset());
+            // The mapping keeps the file; nobody can be given the private copies.
+            file.close();
+            return new HostMemory(memory.arena, memory.segment, null, MappedPages.of(backing, memory.segment, null));
         } catch (RuntimeException | Error failure) {
             file.close();
             throw failure;
@@ -141,7 +141,9 @@ record HostMemory(
         try {
             int fd = file == null ? -1 : file.acquire();
             try {
-                return new HostMemory(arena, MappedMemory.map(arena, backing.size(), flags, fd, offset), file);
+                MemorySegment segment = MappedMemory.map(arena, backing.size(), flags, fd, offset);
+                var shared = file == null ? null : new HostPages.SharedFile(file, offset);
+                return new HostMemory(arena, segment, file, MappedPages.of(backing, segment, shared));
             } finally {
                 if (file != null) {
                     file.release();

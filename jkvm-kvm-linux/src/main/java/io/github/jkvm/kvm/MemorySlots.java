@@ -93,7 +93,7 @@ final class MemorySlots {
             }
             HostMemory host = HostMemory.of(backing);
             try {
-                MemoryRegion region = MemoryRegion.of(base, host.segment(), access);
+                MemoryRegion region = MemoryRegion.of(base, host.segment(), access, host.pages());
                 Slot slot = new Slot(number, host, guestOnly);
                 set(region, slot, region.size());
                 // Can't fail: regions are added under this object's lock only, and the place is free.
@@ -165,12 +165,6 @@ final class MemorySlots {
         checkOpen();
         Slot slot = checkLogged(region);
         return dirtyLog.take(slot.number, region.size()).union(region.takeHostDirtyPages());
-    }
-
-    /** Returns the file behind a region that another process could map too, or null if it has none. */
-    synchronized @Nullable OwnedFd file(MemoryRegion region) {
-        checkOpen();
-        return slotOf(region).host.file();
     }
 
     /** Returns the pages of a region that were recorded in it: the host's writes, and the guest's where these come from rings. */

@@ -5,7 +5,6 @@ import io.github.jkvm.Capability;
 import io.github.jkvm.Device;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.InterruptRoute;
-import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.PlatformSlots;
 import io.github.jkvm.VmBus;
 import io.github.jkvm.machine.acpi.AcpiTables;
@@ -135,13 +134,14 @@ final class BoardAssembly {
 
         // 3. Memory. KVM takes it at any time; loaders and devices need it.
         for (GuestRange ram : options.ram()) {
-            vm.addMemory(ram.address(), MemoryBacking.anonymous(ram.size()));
+            vm.addMemory(ram.address(), options.backing(ram));
         }
 
         // 4. Devices, before the tables that describe them. Those of the caller come last, and are told by name who has
         // what they want.
         if (pc) {
             bus.usePlatformSlots(slots);
+            DeviceMemory.window(options.ram(), hypervisor.supportedCpuid()).ifPresent(bus::useMemoryWindow);
             addPcDevices();
         } else {
             addMicroDevices();

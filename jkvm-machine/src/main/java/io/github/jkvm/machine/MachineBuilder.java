@@ -3,6 +3,7 @@ package io.github.jkvm.machine;
 import io.github.jkvm.Capability;
 import io.github.jkvm.Device;
 import io.github.jkvm.Hypervisor;
+import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.UnsupportedCapabilityException;
 import io.github.jkvm.machine.acpi.Aml;
 import io.github.jkvm.machine.boot.BootParameters;
@@ -45,6 +46,7 @@ public final class MachineBuilder {
     private Board board = Board.PC;
     private String name = "vm";
     private long memory = DEFAULT_MEMORY;
+    private boolean sharedMemory;
     private int vcpus = 1;
     private CommandLine commandLine = CommandLine.empty();
     private Clock clock = Clock.systemUTC();
@@ -89,6 +91,17 @@ public final class MachineBuilder {
      */
     public MachineBuilder memory(long bytes) {
         memory = bytes;
+        return this;
+    }
+
+    /**
+     * Makes the guest's memory of files without a name (memfd), which other processes can be handed: what a device needs whose work is done by
+     * another process.
+     *
+     * @return this
+     */
+    public MachineBuilder sharedMemory() {
+        sharedMemory = true;
         return this;
     }
 
@@ -281,6 +294,12 @@ public final class MachineBuilder {
 
     long memory() {
         return memory;
+    }
+
+    MemoryBacking backing(GuestRange range) {
+        return sharedMemory
+                ? MemoryBacking.memfd(range.size(), "jkvm memory at " + range.address())
+                : MemoryBacking.anonymous(range.size());
     }
 
     List<GuestRange> ram() {

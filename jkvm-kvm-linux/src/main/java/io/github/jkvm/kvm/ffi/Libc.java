@@ -86,7 +86,7 @@ public final class Libc {
             "mmap", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
     private static final MethodHandle MUNMAP = link("munmap", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MADVISE =
-            link("madvise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+            link("madvise", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT));
     private static final MethodHandle MEMFD_CREATE =
             link("memfd_create", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT));
     private static final MethodHandle EVENTFD = link("eventfd", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
@@ -295,11 +295,11 @@ public final class Libc {
         }
     }
 
-    /** {@code madvise(2)}. */
-    public static int madvise(long address, long length, int advice) {
+    /** {@code madvise(2)}; {@code memory} is of the pages that the advice is for. */
+    public static int madvise(MemorySegment memory, int advice) {
         MemorySegment captured = NativeAccess.captured();
         try {
-            return result((int) MADVISE.invokeExact(captured, address, length, advice), captured);
+            return result((int) MADVISE.invokeExact(captured, memory, memory.byteSize(), advice), captured);
         } catch (Throwable t) {
             throw NativeAccess.rethrow(t);
         }

@@ -29,6 +29,12 @@ public final class MappedMemory {
     /** See {@link #MAP_HUGETLB}. */
     public static final int MAP_HUGE_SHIFT = 26;
 
+    /** Advice: give pages back; a mapping of a file then shows the file, another one zeros. */
+    public static final int MADV_DONTNEED = 4;
+
+    /** Advice: give pages and what is stored behind them back; the range reads as zeros. For shared mappings. */
+    public static final int MADV_REMOVE = 9;
+
     /** Advice: use transparent huge pages. */
     public static final int MADV_HUGEPAGE = 14;
 

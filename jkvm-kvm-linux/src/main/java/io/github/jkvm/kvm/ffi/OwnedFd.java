@@ -1,6 +1,7 @@
 package io.github.jkvm.kvm.ffi;
 
 import io.github.jkvm.EventSource;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.kvm.KvmException;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
@@ -12,7 +13,7 @@ import java.lang.invoke.VarHandle;
  * <p>Every use goes through a gate: {@link #close()} waits for the uses under way, and none begins after it. Without it a number could be
  * used after the kernel has given it to another file. Never close one from within a use of it on the same thread.
  */
-public final class OwnedFd implements EventSource, AutoCloseable {
+public final class OwnedFd implements EventSource, HostFile, AutoCloseable {
     private static final VarHandle STATE;
 
     static {
