@@ -1,5 +1,6 @@
 package io.github.jkvm.virtio.queue;
 
+import io.github.jkvm.MemoryRegion;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,6 +40,19 @@ final class ChainCursor {
             advance(count);
             done += count;
         }
+    }
+
+    /** Fills a segment with the next bytes, which must be there, and does not move. */
+    void peek(MemorySegment target) {
+        int atPart = part;
+        long atOffset = offset;
+        long atPosition = position;
+        long atRemaining = remaining;
+        read(target);
+        part = atPart;
+        offset = atOffset;
+        position = atPosition;
+        remaining = atRemaining;
     }
 
     void write(MemorySegment source) {
@@ -119,20 +133,32 @@ final class ChainCursor {
         }
     }
 
-    List<MemorySegment> segments(long limit) {
+    /** Shows the pieces of the next bytes, up to a limit, and does not move. */
+    void forEachPart(long limit, ChainPart action) {
         if (limit < 0) {
             throw new IllegalArgumentException("limit " + limit + " must be 0 or more bytes");
         }
-        List<MemorySegment> segments = new ArrayList<>();
         int at = part;
         long from = offset;
-        for (long left = Math.min(limit, remaining); left > 0; ) {
-            long count = Math.min(left, chain.length(at) - from);
-            segments.addAll(chain.memory().slices(chain.address(at) + from, count));
+        boolean more = true;
+        for (long left = Math.min(limit, remaining); more && left > 0; ) {
+            long address = chain.address(at) + from;
+            MemoryRegion region = chain.memory().region(address, 1);
+            long inRegion = address - region.base().value();
+            long count = Math.min(Math.min(left, chain.length(at) - from), region.size() - inRegion);
+            more = action.accept(region, inRegion, count);
             left -= count;
-            at++;
-            from = 0;
+            from += count;
+            if (from == chain.length(at)) {
+                at++;
+                from = 0;
+            }
         }
+    }
+
+    List<MemorySegment> segments(long limit) {
+        List<MemorySegment> segments = new ArrayList<>();
+        forEachPart(limit, (region, at, length) -> segments.add(region.segment().asSlice(at, length)));
         return segments;
     }
 

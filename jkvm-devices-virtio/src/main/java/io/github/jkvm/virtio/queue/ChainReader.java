@@ -1,6 +1,8 @@
 package io.github.jkvm.virtio.queue;
 
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.channels.GatheringByteChannel;
 import java.util.List;
 
 /**
@@ -23,9 +25,11 @@ import java.util.List;
  */
 public final class ChainReader {
     private final ChainCursor cursor;
+    private final ChannelTransfer transfer;
 
     ChainReader(ChainCursor cursor) {
         this.cursor = cursor;
+        this.transfer = new ChannelTransfer(cursor);
     }
 
     ChainCursor cursor() {
@@ -137,8 +141,36 @@ public final class ChainReader {
     }
 
     /**
-     * Returns the bytes ahead where they lie in guest memory, for a gathering channel write. Does not move: call {@link #skip} with the count
-     * the channel took. The guest may change them meanwhile.
+     * Writes bytes to a channel, straight from guest memory, and moves past those it took. One call of the channel: it may take fewer, and
+     * the guest may change them meanwhile.
+     *
+     * @param channel where they go
+     * @param limit greatest number of bytes, 0 or more
+     * @return how many the channel took; 0 at the end, or if the channel is not ready
+     * @throws IOException if the channel fails; the position is as it was
+     * @throws IllegalArgumentException if the limit is negative
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public long readTo(GatheringByteChannel channel, long limit) throws IOException {
+        return transfer.readTo(channel, limit);
+    }
+
+    /**
+     * Shows the bytes ahead where they lie in guest memory, piece by piece. Does not move: call {@link #skip} with the count of those that
+     * were read. The guest may change them meanwhile, and nobody may write to them (virtio 1.2, 2.7.5.1).
+     *
+     * @param limit greatest total length in bytes, 0 or more
+     * @param action is shown the pieces
+     * @throws IllegalArgumentException if the limit is negative
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public void forEachPart(long limit, ChainPart action) {
+        cursor.forEachPart(limit, action);
+    }
+
+    /**
+     * Returns the bytes ahead where they lie in guest memory. Does not move: call {@link #skip} with the count of those that were read. The
+     * guest may change them meanwhile.
      *
      * @param limit greatest total length in bytes, 0 or more
      * @return read-only segments, in order; none at the end

@@ -1,6 +1,8 @@
 package io.github.jkvm.virtio.queue;
 
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.channels.ScatteringByteChannel;
 import java.util.List;
 
 /**
@@ -12,9 +14,11 @@ import java.util.List;
  */
 public final class ChainWriter {
     private final ChainCursor cursor;
+    private final ChannelTransfer transfer;
 
     ChainWriter(ChainCursor cursor) {
         this.cursor = cursor;
+        this.transfer = new ChannelTransfer(cursor);
     }
 
     ChainCursor cursor() {
@@ -146,8 +150,35 @@ public final class ChainWriter {
     }
 
     /**
-     * Returns the room ahead where it lies in guest memory, for a scattering channel read. Does not move: call {@link #advance} with the
-     * count the channel gave.
+     * Writes bytes of a channel, straight to guest memory, and moves past them. One call of the channel: it may give fewer.
+     *
+     * @param channel where they come from
+     * @param limit greatest number of bytes, 0 or more
+     * @return how many the channel gave: 0 if there is no room, or if the channel has nothing yet; -1 at the channel's end
+     * @throws IOException if the channel fails; the position is as it was
+     * @throws IllegalArgumentException if the limit is negative
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public long writeFrom(ScatteringByteChannel channel, long limit) throws IOException {
+        return transfer.writeFrom(channel, limit);
+    }
+
+    /**
+     * Shows the room ahead where it lies in guest memory, piece by piece. Does not move: call {@link #advance} with the count of bytes that
+     * were written.
+     *
+     * @param limit greatest total length in bytes, 0 or more
+     * @param action is shown the pieces
+     * @throws IllegalArgumentException if the limit is negative
+     * @throws io.github.jkvm.GuestMemoryException if the program took the memory away since the pop
+     */
+    public void forEachPart(long limit, ChainPart action) {
+        cursor.forEachPart(limit, action);
+    }
+
+    /**
+     * Returns the room ahead where it lies in guest memory. Does not move: call {@link #advance} with the count of bytes that were
+     * written.
      *
      * @param limit greatest total length in bytes, 0 or more
      * @return segments, in order; none at the end
@@ -159,7 +190,7 @@ public final class ChainWriter {
     }
 
     /**
-     * Moves past bytes that were written through {@link #segments} and records them as written, for dirty tracking.
+     * Moves past bytes that were written through {@link #segments} or {@link #forEachPart} and records them as written, for dirty tracking.
      *
      * @param bytes how many, from 0 to {@link #remaining}
      * @throws IllegalArgumentException if the count is out of range

@@ -11,14 +11,8 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.MemoryRegion;
-import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -27,7 +21,6 @@ import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -248,35 +241,6 @@ class ChainTransferTest {
         assertThat(region.takeHostDirtyPages().count()).isEqualTo(2);
         assertThat(chain.writer().position()).isEqualTo(0x1001);
         assertThatIllegalArgumentException().isThrownBy(() -> chain.writer().advance(0x1000));
-    }
-
-    @Test
-    void movesBytesBetweenChainsAndFilesWithoutACopyOnTheHeap(@TempDir Path folder) throws IOException {
-        try (Arena arena = Arena.ofShared();
-                FileChannel file = FileChannel.open(
-                        folder.resolve("data"),
-                        StandardOpenOption.CREATE,
-                        StandardOpenOption.READ,
-                        StandardOpenOption.WRITE)) {
-            long base = 1L << 32;
-            memory.add(
-                    MemoryRegion.of(GuestAddress.of(base), arena.allocate(0x1000, 8), MemoryRegion.Access.READ_WRITE));
-            memory.write(base, new byte[] {1, 2, 3, 4});
-            pop(readable(base, 2), readable(base + 2, 2), writable(base + 0x100, 3), writable(base + 0x200, 8));
-
-            chain.reader().skip(file.write(buffers(chain.reader().segments(100))));
-            file.position(0);
-            chain.writer().advance(file.read(buffers(chain.writer().segments(100))));
-
-            assertThat(chain.reader().remaining()).isZero();
-            assertThat(chain.writer().position()).isEqualTo(4);
-            assertThat(memory.read(base + 0x100, 3)).containsExactly(1, 2, 3);
-            assertThat(memory.readByte(base + 0x200)).isEqualTo((byte) 4);
-        }
-    }
-
-    private static ByteBuffer[] buffers(List<MemorySegment> segments) {
-        return segments.stream().map(MemorySegment::asByteBuffer).toArray(ByteBuffer[]::new);
     }
 
     @Test
