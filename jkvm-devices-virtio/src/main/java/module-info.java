@@ -8,4 +8,5 @@ module io.github.jkvm.virtio {
     exports io.github.jkvm.virtio;
     exports io.github.jkvm.virtio.block;
     exports io.github.jkvm.virtio.queue;
+    exports io.github.jkvm.virtio.rng;
 }
