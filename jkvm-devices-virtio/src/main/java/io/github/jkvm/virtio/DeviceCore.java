@@ -36,6 +36,7 @@ final class DeviceCore {
     private final Counter interrupts;
     private final Counter queueFaults;
     private final Counter resets;
+    private final Counter failures;
 
     private long driverFeatures;
 
@@ -55,6 +56,7 @@ final class DeviceCore {
         this.interrupts = device.counter("interrupts");
         this.queueFaults = device.counter("queueFaults");
         this.resets = device.counter("resets");
+        this.failures = device.counter("failures");
         this.registers = new QueueRegisters[device.queueCount()];
         this.queues = new DeviceQueue[device.queueCount()];
         Arrays.setAll(registers, i -> new QueueRegisters(device.queueSize(i)));
@@ -285,6 +287,7 @@ final class DeviceCore {
         try {
             code.run();
         } catch (RuntimeException e) {
+            failures.increment();
             LOG.log(Level.ERROR, "virtio device " + name() + " failed and asks for a reset", e);
             needsReset("the device failed: " + e);
         }

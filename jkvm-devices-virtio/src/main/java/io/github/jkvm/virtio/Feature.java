@@ -37,8 +37,12 @@ public final class Feature {
         return 1L << bit;
     }
 
-    /** Returns the mask of the bits that belong to types of devices. */
-    static long deviceSpecific() {
+    /**
+     * Returns the bits that belong to types of devices.
+     *
+     * @return a mask of bits 0 to 23 and 50 to 63
+     */
+    public static long deviceSpecific() {
         long common = (-1L << FIRST_COMMON) & (-1L >>> (Long.SIZE - 1 - LAST_COMMON));
         return ~common;
     }

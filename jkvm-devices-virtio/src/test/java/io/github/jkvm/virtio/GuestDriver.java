@@ -200,6 +200,16 @@ public final class GuestDriver {
         return queues.get(index);
     }
 
+    /** Returns how many queues the driver has in use. */
+    public int queues() {
+        return queues.size();
+    }
+
+    /** Returns how many descriptors are free in the queue that has the fewest. */
+    public int freeDescriptors() {
+        return queues.stream().mapToInt(TestDriver::freeDescriptors).min().orElse(Integer.MAX_VALUE);
+    }
+
     /** Returns where buffers come from. */
     public TestBuffers buffers() {
         return buffers;
