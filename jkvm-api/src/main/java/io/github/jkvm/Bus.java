@@ -1,5 +1,7 @@
 package io.github.jkvm;
 
+import io.github.jkvm.pci.PciBus;
+
 /**
  * What a {@link Device} can ask of the machine it is attached to. {@link VmBus} is the implementation over a {@link Vm}.
  *
@@ -64,6 +66,14 @@ public interface Bus {
     Interrupt interrupt(int gsi);
 
     /**
+     * Returns an interrupt whose message the guest chooses.
+     *
+     * @return the interrupt, to be closed by the device
+     * @throws HypervisorException if the host refuses, or has no number left
+     */
+    MessageInterrupt messageInterrupt();
+
+    /**
      * Places a doorbell.
      *
      * @param match which writes ring it
@@ -100,6 +110,14 @@ public interface Bus {
         throw new UnsupportedOperationException(
                 "this bus has no place for memory of devices; attach the device to a board that has, such as a PC");
     }
+
+    /**
+     * Returns the machine's PCI bus.
+     *
+     * @return the bus
+     * @throws UnsupportedOperationException if it has none
+     */
+    PciBus pci();
 
     /**
      * Returns the thread on which the machine's devices do their work.

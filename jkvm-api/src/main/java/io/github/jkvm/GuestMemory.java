@@ -139,6 +139,34 @@ public final class GuestMemory {
     }
 
     /**
+     * Tells whether every byte of a range is memory that the guest may write. A device that writes for the guest must not write more: memory
+     * that the guest may only read can be shared with other guests.
+     *
+     * @param address first address, unsigned
+     * @param length length in bytes
+     * @return true if it is; true for an empty range; false for a negative length
+     */
+    public boolean isWritable(long address, long length) {
+        if (length < 0) {
+            return false;
+        }
+        MemoryRegion[] now = regions;
+        long done = 0;
+        while (done < length) {
+            MemoryRegion region = lookup(now, address + done);
+            if (region == null
+                    || Long.compareUnsigned(address + done, address) < 0
+                    || region.access() != MemoryRegion.Access.READ_WRITE) {
+                return false;
+            }
+            done += Math.min(
+                    length - done,
+                    region.size() - (address + done - region.base().value()));
+        }
+        return true;
+    }
+
+    /**
      * Returns the region that holds a whole range.
      *
      * @param address first address, unsigned

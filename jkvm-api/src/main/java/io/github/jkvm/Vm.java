@@ -151,9 +151,22 @@ public interface Vm extends AutoCloseable {
     Interrupt resampledInterrupt(int gsi, EventLoop loop, Runnable onEnd);
 
     /**
-     * Sets what every interrupt number means, in place of all that was set before.
+     * Creates an interrupt whose message the guest chooses ({@link Capability#IRQ_ROUTING}), with a number that no route uses.
+     *
+     * @return the interrupt, closed with this VM
+     * @throws IllegalStateException if this VM is closed or has no interrupt controller; on a host other than x86, also before the first
+     *     {@link #setInterruptRoutes}
+     * @throws UnsupportedCapabilityException if the host has no routes or irqfds
+     * @throws HypervisorException if the host refuses, or has no number left
+     */
+    MessageInterrupt messageInterrupt();
+
+    /**
+     * Sets what the interrupt numbers mean that the program chooses itself, in place of all that was set before. Those of
+     * {@linkplain #messageInterrupt() message interrupts} stay as they are.
      *
      * @param routes the routes, for all numbers in use
+     * @throws IllegalArgumentException if there are more than the host takes, a number is too high, or it belongs to a message interrupt
      * @throws IllegalStateException if this VM is closed or has no interrupt controller
      * @throws HypervisorException if the host refuses
      */

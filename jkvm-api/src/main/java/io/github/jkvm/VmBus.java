@@ -1,5 +1,6 @@
 package io.github.jkvm;
 
+import io.github.jkvm.pci.PciBus;
 import java.util.Arrays;
 import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
@@ -19,6 +20,7 @@ public final class VmBus implements Bus, ExitHandler {
     private final LongAdder unclaimed = new LongAdder();
     private volatile @Nullable PlatformSlots slots;
     private volatile @Nullable AddressWindow memoryWindow;
+    private volatile @Nullable PciBus pci;
     private volatile Range[] ports = {};
     private volatile Range[] mmio = {};
 
@@ -103,6 +105,31 @@ public final class VmBus implements Bus, ExitHandler {
     @Override
     public Interrupt interrupt(int gsi) {
         return vm.interrupt(gsi);
+    }
+
+    @Override
+    public MessageInterrupt messageInterrupt() {
+        return vm.messageInterrupt();
+    }
+
+    /**
+     * Gives devices a PCI bus. Without one, {@link #pci()} refuses.
+     *
+     * @param bus the PCI bus, whose registers are on this bus
+     */
+    public void usePci(PciBus bus) {
+        pci = bus;
+    }
+
+    @Override
+    public PciBus pci() {
+        PciBus now = pci;
+        if (now == null) {
+            throw new UnsupportedOperationException(
+                    "this machine has no PCI bus; give it one with VmBus.usePci, or attach the device"
+                            + " to a memory-mapped transport");
+        }
+        return now;
     }
 
     @Override
