@@ -27,14 +27,14 @@ class InterruptTest {
     private static final int READY = 0xAA;
 
     /** Where the 8259s put their interrupts (Intel 8259A data sheet, ICW2). */
-    private static final int PIC_BASE = 0x20;
+    static final int PIC_BASE = 0x20;
 
-    private static final int MESSAGE_VECTOR = 0x61;
+    static final int MESSAGE_VECTOR = 0x61;
 
     /** Of a lower priority than the other. */
-    private static final int LAST_VECTOR = 0x51;
+    static final int LAST_VECTOR = 0x51;
 
-    private static final long APIC = 0xFEE0_0000L;
+    static final long APIC = 0xFEE0_0000L;
     private static final int APIC_EOI = 0xB0;
     private static final int APIC_ENABLE = 1 << 8;
 
@@ -80,7 +80,7 @@ class InterruptTest {
         return guest;
     }
 
-    private static Code16 endedAtTheApic(int vector) {
+    static Code16 endedAtTheApic(int vector) {
         return new Code16()
                 .pushEax()
                 .pushEdi()
@@ -93,7 +93,7 @@ class InterruptTest {
                 .iret();
     }
 
-    private static BareGuest ready(Consumer<X86Vm> prepare, Code16 code) {
+    static BareGuest ready(Consumer<X86Vm> prepare, Code16 code) {
         BareGuest guest = guest(prepare, code);
         try {
             assertThat(guest.report()).isEqualTo(READY);
@@ -104,11 +104,11 @@ class InterruptTest {
         return guest;
     }
 
-    private static BareGuest ready() {
+    static BareGuest ready() {
         return ready(X86Vm::createIrqChip, pics());
     }
 
-    private static void enableApic(BareGuest guest) {
+    static void enableApic(BareGuest guest) {
         LapicState lapic = guest.vcpu.lapic();
         guest.vcpu.setLapic(lapic.withRegister(
                 LapicState.SPURIOUS_VECTOR, lapic.register(LapicState.SPURIOUS_VECTOR) | APIC_ENABLE | 0xFF));

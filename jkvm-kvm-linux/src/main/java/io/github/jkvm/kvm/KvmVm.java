@@ -11,6 +11,7 @@ import io.github.jkvm.InterruptLine;
 import io.github.jkvm.InterruptRoute;
 import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.MemoryRegion;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.UnsupportedCapabilityException;
 import io.github.jkvm.VCpu;
 import io.github.jkvm.Vm;
@@ -287,7 +288,8 @@ public class KvmVm implements Vm {
     public KvmDevice createDevice(int type) {
         KvmDevice device = devices.add(() -> KvmDevice.create(vm, type, devices::remove));
         if (device.isInterruptController()) {
-            interrupts.created(VmInterrupts.Controllers.ALL);
+            // Its default routes depend on how many inputs the program gives it.
+            interrupts.created(VmInterrupts.Controllers.ALL, null);
         }
         return device;
     }
@@ -349,6 +351,11 @@ public class KvmVm implements Vm {
     @Override
     public Interrupt resampledInterrupt(int gsi, EventLoop loop, Runnable onEnd) {
         return interrupts.resampled(gsi, loop, onEnd);
+    }
+
+    @Override
+    public MessageInterrupt messageInterrupt() {
+        return interrupts.message();
     }
 
     @Override

@@ -2,18 +2,25 @@ package io.github.jkvm.kvm;
 
 import io.github.jkvm.Bytes;
 import io.github.jkvm.GuestAddress;
+import io.github.jkvm.InterruptRoute;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.Vm;
 import io.github.jkvm.kvm.ffi.OwnedFd;
+import io.github.jkvm.kvm.layout.X86Numbers;
 import io.github.jkvm.x86.ClockState;
 import io.github.jkvm.x86.IrqChipState;
 import io.github.jkvm.x86.MsrFilter;
 import io.github.jkvm.x86.PitState;
 import io.github.jkvm.x86.X86Vm;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 
 /** A virtual machine of KVM on an x86 host, with what only KVM has. */
 public final class KvmX86Vm extends KvmVm implements X86Vm {
+    private static final int IOAPIC_INPUTS = 24;
+    private static final int PIC_INPUTS = 8;
+
     private final X86VmState state;
     private final MemoryEncryption encryption;
 
@@ -65,13 +72,30 @@ public final class KvmX86Vm extends KvmVm implements X86Vm {
     @Override
     public void createIrqChip() {
         state.createIrqChip();
-        interrupts().created(VmInterrupts.Controllers.ALL);
+        interrupts().created(VmInterrupts.Controllers.ALL, defaultRoutes());
     }
 
     @Override
     public void enableSplitIrqChip(int ioapicPins) {
         state.enableSplitIrqChip(ioapicPins);
-        interrupts().created(VmInterrupts.Controllers.SPLIT);
+        interrupts().created(VmInterrupts.Controllers.SPLIT, List.of());
+    }
+
+    /**
+     * What KVM_CREATE_IRQCHIP sets (Linux, arch/x86/kvm, default_routing): every input of the IOAPIC has its own number, and so have those of
+     * the two 8259s.
+     */
+    private static List<InterruptRoute> defaultRoutes() {
+        List<InterruptRoute> routes = new ArrayList<>();
+        for (int gsi = 0; gsi < IOAPIC_INPUTS; gsi++) {
+            routes.add(new InterruptRoute.Pin(gsi, X86Numbers.KVM_IRQCHIP_IOAPIC, gsi));
+            if (gsi < PIC_INPUTS) {
+                routes.add(new InterruptRoute.Pin(gsi, X86Numbers.KVM_IRQCHIP_PIC_MASTER, gsi));
+            } else if (gsi < 2 * PIC_INPUTS) {
+                routes.add(new InterruptRoute.Pin(gsi, X86Numbers.KVM_IRQCHIP_PIC_SLAVE, gsi - PIC_INPUTS));
+            }
+        }
+        return routes;
     }
 
     @Override

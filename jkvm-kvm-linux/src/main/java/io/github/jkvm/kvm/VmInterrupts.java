@@ -1,6 +1,5 @@
 package io.github.jkvm.kvm;
 
-import static io.github.jkvm.kvm.layout.Capabilities.KVM_CAP_IRQ_ROUTING;
 import static io.github.jkvm.kvm.layout.InterruptStructs.KVM_MSI;
 
 import io.github.jkvm.Capability;
@@ -8,6 +7,7 @@ import io.github.jkvm.EventLoop;
 import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptLine;
 import io.github.jkvm.InterruptRoute;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.Vm;
 import io.github.jkvm.kvm.ffi.Errno;
 import io.github.jkvm.kvm.ffi.OwnedFd;
@@ -17,6 +17,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /** The ways to interrupt the guest of one VM; see the methods of {@link Vm} of the same names. */
 final class VmInterrupts implements AutoCloseable {
@@ -25,7 +26,8 @@ final class VmInterrupts implements AutoCloseable {
     private static final long DATA = KVM_MSI.offset("data");
 
     private final OwnedFd vm;
-    private final OpenChildren<IrqFd> open = new OpenChildren<>();
+    private final OpenChildren<Interrupt> open = new OpenChildren<>();
+    private final InterruptRoutes routes;
     private volatile Controllers controllers = Controllers.NONE;
 
     /** Which interrupt controllers are inside the kernel. */
@@ -45,10 +47,17 @@ final class VmInterrupts implements AutoCloseable {
      */
     VmInterrupts(OwnedFd vm) {
         this.vm = vm;
+        this.routes = new InterruptRoutes(vm);
     }
 
-    /** Tells that controllers were created. */
-    void created(Controllers now) {
+    /**
+     * Tells that controllers were created.
+     *
+     * @param now which
+     * @param defaults the routes that the kernel made for them, or null if they are not known
+     */
+    void created(Controllers now, @Nullable List<InterruptRoute> defaults) {
+        routes.created(now, defaults);
         controllers = now;
     }
 
@@ -80,11 +89,17 @@ final class VmInterrupts implements AutoCloseable {
         return open.add(() -> IrqFd.resampled(vm, gsi, ours, onEnd, open::remove));
     }
 
-    void setRoutes(List<InterruptRoute> routes) {
+    MessageInterrupt message() {
+        requireSome("messageInterrupt()");
+        StructCall.require(vm, Capability.IRQFD, "messageInterrupt(); use sendMessage()");
+        StructCall.require(vm, Capability.IRQ_ROUTING, "messageInterrupt(); use sendMessage()");
+        return open.add(() -> MessageIrqFd.create(vm, routes, open::remove));
+    }
+
+    void setRoutes(List<InterruptRoute> own) {
         requireSome("setInterruptRoutes()");
         StructCall.require(vm, Capability.IRQ_ROUTING, "setInterruptRoutes(); keep the default routes");
-        int limit = HostCapabilities.ask(vm, KVM_CAP_IRQ_ROUTING);
-        RoutingTable.set(vm, List.copyOf(routes), limit, controllers);
+        routes.set(List.copyOf(own));
     }
 
     Vm.Delivery send(long address, int data) {
@@ -139,6 +154,7 @@ final class VmInterrupts implements AutoCloseable {
     /** Closes every interrupt. None can be made after. */
     @Override
     public void close() {
+        routes.close();
         open.close();
     }
 }
