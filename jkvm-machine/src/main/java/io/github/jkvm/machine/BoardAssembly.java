@@ -22,6 +22,9 @@ import io.github.jkvm.machine.device.I8042;
 import io.github.jkvm.machine.device.PvPanic;
 import io.github.jkvm.machine.device.ResetControl;
 import io.github.jkvm.machine.device.Serial16550;
+import io.github.jkvm.machine.pci.PciHost;
+import io.github.jkvm.machine.pci.PciLayout;
+import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.FpuState;
 import io.github.jkvm.x86.LapicState;
 import io.github.jkvm.x86.Msr;
@@ -79,6 +82,11 @@ final class BoardAssembly {
     /** SDM volume 3, 13.11.2.1: memory type range registers on (bit 11), default type write-back (6). */
     private static final long MTRR_WRITE_BACK = 1 << 11 | 6;
 
+    /** Without a leaf that tells, a processor has 36 bits of physical address; with one, there are at most 52 (SDM volume 3, 4.1.4). */
+    private static final int DEFAULT_ADDRESS_BITS = 36;
+
+    private static final int MOST_ADDRESS_BITS = 52;
+
     private final PlatformSlots slots = new PlatformSlots(PLATFORM_WINDOW, PLATFORM_WINDOW_SIZE, PLATFORM_GSIS);
 
     private final MachineBuilder options;
@@ -91,6 +99,7 @@ final class BoardAssembly {
     private final ConsoleBuffer output = new ConsoleBuffer(Console.CAPACITY);
     private @Nullable Console console;
     private @Nullable AcpiPm power;
+    private @Nullable PciLayout pci;
 
     private BoardAssembly(MachineBuilder options, Consumer<GuestRequest> requests) {
         this.options = options;
@@ -215,7 +224,24 @@ final class BoardAssembly {
         }
         power = new AcpiPm(requests);
         add(bus, power);
-        add(bus, new ResetControl(requests));
+        var resetControl = new ResetControl(requests);
+        if (options.has(PcDevice.PCI)) {
+            pci = PciLayout.pc(options.memory(), addressBits(hypervisor.supportedCpuid()));
+            var host = new PciHost(pci, resetControl);
+            add(bus, host);
+            bus.usePci(host);
+        } else {
+            add(bus, resetControl);
+        }
+    }
+
+    /** Width of a guest-physical address: CPUID 80000008h, EAX bits 7 to 0 (SDM volume 2). */
+    private static int addressBits(List<CpuidEntry> cpuid) {
+        return cpuid.stream()
+                .filter(entry -> entry.function() == CpuTopology.SIZES)
+                .mapToInt(entry -> Math.clamp(entry.eax() & 0xFF, DEFAULT_ADDRESS_BITS, MOST_ADDRESS_BITS))
+                .findFirst()
+                .orElse(DEFAULT_ADDRESS_BITS);
     }
 
     private void addMicroDevices() {
@@ -245,9 +271,13 @@ final class BoardAssembly {
             legacy.add(AcpiTables.LegacyDevice.CMOS);
         }
         List<Integer> apicIds = IntStream.range(0, options.vcpus()).boxed().toList();
-        AcpiTables tables = AcpiTables.of(ACPI_SPACE, apicIds, legacy, descriptions);
+        AcpiTables tables = AcpiTables.of(ACPI_SPACE, apicIds, legacy, descriptions, pci);
         tables.writeTo(vm.memory());
         MemoryMap map = MemoryMap.pc(options.memory()).with(ACPI_SPACE, MemoryMap.Kind.RESERVED);
+        if (pci != null) {
+            // Linux takes configuration space in memory only where it is told that this is no place for other things.
+            map = map.with(pci.configuration(), MemoryMap.Kind.RESERVED);
+        }
         return load(BootParameters.builder(map).rsdp(tables.rsdp()));
     }
 

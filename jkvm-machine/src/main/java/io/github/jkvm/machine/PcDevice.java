@@ -13,5 +13,7 @@ public enum PcDevice {
     /** The port by which a guest tells that it crashed. */
     CRASH_PORT,
     /** The port by which a guest ends its machine with an exit code. */
-    EXIT_PORT
+    EXIT_PORT,
+    /** The PCI bus. */
+    PCI
 }

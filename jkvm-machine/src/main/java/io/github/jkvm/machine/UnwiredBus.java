@@ -8,7 +8,9 @@ import io.github.jkvm.GuestMemory;
 import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptLine;
 import io.github.jkvm.IoHandler;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PlatformSlot;
+import io.github.jkvm.pci.PciBus;
 
 /** The bus of a board without an interrupt controller: interrupt lines lead nowhere, and drivers poll. */
 final class UnwiredBus implements Bus {
@@ -52,6 +54,16 @@ final class UnwiredBus implements Bus {
     @Override
     public Interrupt interrupt(int gsi) {
         return bus.interrupt(gsi);
+    }
+
+    @Override
+    public MessageInterrupt messageInterrupt() {
+        return bus.messageInterrupt();
+    }
+
+    @Override
+    public PciBus pci() {
+        return bus.pci();
     }
 
     @Override

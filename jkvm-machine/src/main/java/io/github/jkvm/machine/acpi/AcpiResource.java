@@ -9,10 +9,20 @@ public final class AcpiResource {
     private static final int TAG_PORTS = 0x47;
     private static final int TAG_END = 0x79;
     private static final int TAG_MEMORY_32 = 0x86;
+    private static final int TAG_DWORD_ADDRESS = 0x87;
+    private static final int TAG_WORD_ADDRESS = 0x88;
     private static final int TAG_QWORD_ADDRESS = 0x8A;
     private static final int TAG_INTERRUPT = 0x89;
 
+    /* What an address space descriptor describes, and its general flags (6.4.3.5.1). */
+    private static final int KIND_MEMORY = 0;
+    private static final int KIND_BUS_NUMBERS = 2;
+    private static final int CONSUMED = 1;
+    private static final int BOTH_ENDS_FIXED = 0x0C;
+    private static final int MEMORY_WRITABLE = 1;
+
     private static final int MAX_PORTS = 255;
+    private static final int MAX_BUS = 255;
     private static final int MAX_ISA_INTERRUPT = 15;
 
     private final byte[] bytes;
@@ -101,11 +111,7 @@ public final class AcpiResource {
      * @throws IllegalArgumentException if the size is not positive or the range passes the end of the address space
      */
     public static AcpiResource memory(long base, long size) {
-        long last = base + size - 1;
-        if (size < 1 || Long.compareUnsigned(last, base) < 0) {
-            throw new IllegalArgumentException("memory resource of " + size + " bytes at 0x" + Long.toHexString(base)
-                    + " must have a byte and end in the address space");
-        }
+        long last = lastOf(base, size);
         var out = new ByteArrayOutputStream();
         if (last >>> Integer.SIZE == 0) {
             out.write(TAG_MEMORY_32);
@@ -114,18 +120,69 @@ public final class AcpiResource {
             LittleEndian.write(out, base, Integer.BYTES);
             LittleEndian.write(out, size, Integer.BYTES);
         } else {
-            out.write(TAG_QWORD_ADDRESS);
-            LittleEndian.write(out, 43, Short.BYTES);
-            out.write(0); // memory
-            out.write(0x0D); // consumed here, both ends fixed
-            out.write(1); // not cached, writable
-            LittleEndian.write(out, 0, Long.BYTES); // granularity
-            LittleEndian.write(out, base, Long.BYTES);
-            LittleEndian.write(out, last, Long.BYTES);
-            LittleEndian.write(out, 0, Long.BYTES); // translation
-            LittleEndian.write(out, size, Long.BYTES);
+            addressSpace(out, KIND_MEMORY, CONSUMED, base, last);
         }
         return new AcpiResource(out);
+    }
+
+    /**
+     * A range of memory that a bridge hands on to the devices behind it.
+     *
+     * @param base guest-physical address of the first byte
+     * @param size size in bytes, 1 or more
+     * @return the resource
+     * @throws IllegalArgumentException if the size is not positive or the range passes the end of the address space
+     */
+    public static AcpiResource window(long base, long size) {
+        long last = lastOf(base, size);
+        var out = new ByteArrayOutputStream();
+        addressSpace(out, KIND_MEMORY, 0, base, last);
+        return new AcpiResource(out);
+    }
+
+    /**
+     * The numbers of the buses behind a host bridge.
+     *
+     * @param first the first number, 0 to 255
+     * @param last the last number, from the first to 255
+     * @return the resource
+     * @throws IllegalArgumentException if they are out of range
+     */
+    public static AcpiResource busNumbers(int first, int last) {
+        if (first < 0 || last < first || last > MAX_BUS) {
+            throw new IllegalArgumentException(
+                    "bus numbers " + first + " to " + last + " must be in order, and from 0 to " + MAX_BUS);
+        }
+        var out = new ByteArrayOutputStream();
+        addressSpace(out, KIND_BUS_NUMBERS, 0, first, last);
+        return new AcpiResource(out);
+    }
+
+    /** An address space descriptor with fields as wide as they need to be (6.4.3.5.1 to 6.4.3.5.3); bus numbers have 16 bits. */
+    private static void addressSpace(ByteArrayOutputStream out, int kind, int consumed, long first, long last) {
+        int width = kind == KIND_BUS_NUMBERS ? Short.BYTES : last >>> Integer.SIZE == 0 ? Integer.BYTES : Long.BYTES;
+        out.write(
+                width == Short.BYTES
+                        ? TAG_WORD_ADDRESS
+                        : width == Integer.BYTES ? TAG_DWORD_ADDRESS : TAG_QWORD_ADDRESS);
+        LittleEndian.write(out, 3 + 5L * width, Short.BYTES);
+        out.write(kind);
+        out.write(BOTH_ENDS_FIXED | consumed);
+        out.write(kind == KIND_MEMORY ? MEMORY_WRITABLE : 0); // not cached
+        LittleEndian.write(out, 0, width); // granularity
+        LittleEndian.write(out, first, width);
+        LittleEndian.write(out, last, width);
+        LittleEndian.write(out, 0, width); // translation
+        LittleEndian.write(out, last - first + 1, width);
+    }
+
+    private static long lastOf(long base, long size) {
+        long last = base + size - 1;
+        if (size < 1 || Long.compareUnsigned(last, base) < 0) {
+            throw new IllegalArgumentException("memory resource of " + size + " bytes at 0x" + Long.toHexString(base)
+                    + " must have a byte and end in the address space");
+        }
+        return last;
     }
 
     static byte[] template(AcpiResource... resources) {

@@ -6,15 +6,18 @@ import io.github.jkvm.machine.boot.GuestRange;
 import io.github.jkvm.machine.device.AcpiPm;
 import io.github.jkvm.machine.device.Cmos;
 import io.github.jkvm.machine.device.ResetControl;
+import io.github.jkvm.machine.pci.PciLayout;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The ACPI tables of a PC board with a local APIC for each vCPU, one IOAPIC, two 8259s, and the fixed registers of {@link AcpiPm}.
  *
- * <p>They are RSDP, XSDT, FADT, FACS, MADT and DSDT, laid out one after another from the beginning of a range that the memory map does not
+ * <p>They are RSDP, XSDT, FADT, FACS, MADT, DSDT and, with a PCI bus, MCFG, laid out one after another from the beginning of a range that the memory map does not
  * give to the guest. Section numbers are those of ACPI 6.5.
  */
 public final class AcpiTables {
@@ -64,6 +67,26 @@ public final class AcpiTables {
      * @throws IllegalArgumentException if there is no vCPU, or the space is not aligned or too small
      */
     public static AcpiTables of(GuestRange space, List<Integer> apicIds, Set<LegacyDevice> legacy, List<Aml> devices) {
+        return of(space, apicIds, legacy, devices, null);
+    }
+
+    /**
+     * Makes the tables of a board that may have a PCI bus.
+     *
+     * @param space where they may lie: below 4 GiB, beginning at a multiple of 64
+     * @param apicIds the local APIC id of each vCPU, in order
+     * @param legacy which old devices there are
+     * @param devices what goes into {@code \_SB}, besides what is always there and the PCI bus
+     * @param pci where the PCI bus is, or null if there is none
+     * @return the tables
+     * @throws IllegalArgumentException if there is no vCPU, or the space is not aligned or too small
+     */
+    public static AcpiTables of(
+            GuestRange space,
+            List<Integer> apicIds,
+            Set<LegacyDevice> legacy,
+            List<Aml> devices,
+            @Nullable PciLayout pci) {
         if (apicIds.isEmpty() || space.start() % FACS_SIZE != 0 || space.end() > 1L << Integer.SIZE) {
             throw new IllegalArgumentException("ACPI tables for " + apicIds.size() + " vCPUs in " + space
                     + ": there must be one vCPU or more, and the space must begin at a multiple of " + FACS_SIZE
@@ -73,10 +96,15 @@ public final class AcpiTables {
         // The root comes first, where a guest that searches the firmware area finds it; it is filled in last.
         layout.append(new byte[RSDP_SIZE]);
         long facs = layout.append(facs());
-        long dsdt = layout.append(dsdt(devices));
+        List<Aml> all = new ArrayList<>(devices);
+        if (pci != null) {
+            all.addAll(PciAml.host(pci));
+        }
+        long dsdt = layout.append(dsdt(all));
         long fadt = layout.append(fadt(facs, dsdt, legacy));
         long madt = layout.append(madt(apicIds));
-        long xsdt = layout.append(xsdt(fadt, madt));
+        long xsdt = layout.append(
+                pci == null ? xsdt(fadt, madt) : xsdt(fadt, madt, layout.append(mcfg(pci.configuration()))));
         return layout.finish(rsdp(xsdt));
     }
 
@@ -249,6 +277,18 @@ public final class AcpiTables {
         interruptOverride(body, 0, TIMER_GSI, 0);
         interruptOverride(body, AcpiPm.SCI, AcpiPm.SCI, 0b1101);
         return table("APIC", 5, body.toByteArray());
+    }
+
+    /** PCI Firmware Specification 3.2, 4.1.2, "MCFG Table Description": the configuration space of bus 0 in memory. */
+    private static byte[] mcfg(GuestRange configuration) {
+        var body = new ByteArrayOutputStream();
+        LittleEndian.write(body, 0, Long.BYTES);
+        LittleEndian.write(body, configuration.start(), Long.BYTES);
+        LittleEndian.write(body, 0, Short.BYTES); // segment group
+        LittleEndian.write(body, 0, Byte.BYTES); // first bus
+        LittleEndian.write(body, 0, Byte.BYTES); // last bus
+        LittleEndian.write(body, 0, Integer.BYTES);
+        return table("MCFG", 1, body.toByteArray());
     }
 
     /** 5.2.12.5, "Interrupt Source Override Structure". */

@@ -12,6 +12,9 @@ import java.util.function.Consumer;
  *
  * <p>A change of bit 2 from 0 to 1 resets the machine; bit 1 chooses between a reset of the processor and one of the whole machine, which are
  * the same here.
+ *
+ * <p>Where there is a PCI bus, the register is among the ports of that bus, which then hands on accesses to it; otherwise it is attached like
+ * any device.
  */
 public final class ResetControl implements Device {
     /** The port. */
@@ -45,19 +48,37 @@ public final class ResetControl implements Device {
         bus.claimPorts(PORT, 1, new Register(), name());
     }
 
+    /**
+     * Reads the register.
+     *
+     * @return its value, 0 to 255
+     */
+    public int read() {
+        return value;
+    }
+
+    /**
+     * Writes the register.
+     *
+     * @param written the value, of which the low 8 bits count
+     */
+    public void write(int written) {
+        // The reset bit does not stay set, so every write of it is a change from 0 to 1.
+        value = written & KEPT;
+        if ((written & RESET_BIT) != 0) {
+            listener.accept(new GuestRequest.Reset(name()));
+        }
+    }
+
     private final class Register implements ByteRegisters {
         @Override
         public int readByte(int offset) {
-            return value;
+            return ResetControl.this.read();
         }
 
         @Override
         public void writeByte(int offset, int written) {
-            // The reset bit does not stay set, so every write of it is a change from 0 to 1.
-            value = written & KEPT;
-            if ((written & RESET_BIT) != 0) {
-                listener.accept(new GuestRequest.Reset(name()));
-            }
+            ResetControl.this.write(written);
         }
     }
 
@@ -68,12 +89,12 @@ public final class ResetControl implements Device {
 
     @Override
     public void save(DeviceState state) {
-        state.putNumber("value", value);
+        state.putNumber("reset-control", value);
     }
 
     @Override
     public void restore(DeviceState state) {
-        long restored = state.number("value", 0, KEPT);
+        long restored = state.number("reset-control", 0, KEPT);
         value = (int) restored & KEPT;
     }
 

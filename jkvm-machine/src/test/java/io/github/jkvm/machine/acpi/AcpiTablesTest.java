@@ -9,6 +9,7 @@ import io.github.jkvm.GuestMemory;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.machine.boot.GuestRange;
 import io.github.jkvm.machine.device.Serial16550;
+import io.github.jkvm.machine.pci.PciLayout;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -48,7 +49,11 @@ class AcpiTablesTest {
 
     private AcpiTables write(int vcpus) {
         AcpiTables tables = AcpiTables.of(
-                SPACE, IntStream.range(0, vcpus).boxed().toList(), Set.of(AcpiTables.LegacyDevice.values()), DEVICES);
+                SPACE,
+                IntStream.range(0, vcpus).boxed().toList(),
+                Set.of(AcpiTables.LegacyDevice.values()),
+                DEVICES,
+                PciLayout.pc(1L << 32, 40));
         tables.writeTo(memory);
         return tables;
     }
@@ -94,7 +99,7 @@ class AcpiTablesTest {
         long xsdt = memory.readLong(tables.rsdp().value() + 24);
         long fadt = table(tables, "FACP");
         long dsdt = memory.readLong(fadt + 140);
-        for (long address : new long[] {xsdt, fadt, table(tables, "APIC"), dsdt}) {
+        for (long address : new long[] {xsdt, fadt, table(tables, "APIC"), table(tables, "MCFG"), dsdt}) {
             int length = memory.readInt(address + 4);
             assertThat(sum(address, length)).as(text(address, 4)).isZero();
             assertThat(address + length).isLessThanOrEqualTo(tables.range().end());
@@ -160,6 +165,18 @@ class AcpiTablesTest {
         assertThat(others).containsExactly("ioapic fec00000", "irq 0 gsi 2 flags 0", "irq 9 gsi 9 flags 13");
     }
 
+    /** PCI Firmware Specification 3.2, table 4-2: one entry, of 16 bytes after 8 reserved ones. */
+    @Test
+    void configurationSpaceInMemoryIsToldOf() {
+        long mcfg = table(write(1), "MCFG");
+        assertThat(memory.readInt(mcfg + 4)).isEqualTo(36 + 8 + 16);
+        assertThat(memory.readLong(mcfg + 44)).isEqualTo(0xE000_0000L);
+        assertThat(memory.readLong(mcfg + 52)).as("segment 0, bus 0 to 0").isZero();
+        AcpiTables without = AcpiTables.of(SPACE, List.of(0), Set.of(), List.of());
+        without.writeTo(memory);
+        assertThatThrownBy(() -> table(without, "MCFG")).hasMessage("no table MCFG");
+    }
+
     @Test
     void refusesSpaceThatIsTooSmall() {
         List<Integer> ids = IntStream.range(0, 100).boxed().toList();
@@ -185,7 +202,10 @@ class AcpiTablesTest {
                 .contains("EisaId (\"PNP0501\") /* 16550A-compatible COM Serial Port */")
                 .contains("Method (_PIC, 1, NotSerialized)")
                 .contains("Name (_S5, Package (0x04)")
-                .contains("\"LNRO0005\"");
+                .contains("\"LNRO0005\"")
+                .contains("EisaId (\"PNP0A08\") /* PCI Express Bus */")
+                .contains("0x0000000010000000, // Length")
+                .contains("0x00000000000AFFFF".substring(10));
         String compiled = iasl(folder, "-p", "again", "dsdt.dsl");
         assertThat(compiled).contains("0 Errors, 0 Warnings");
         assertThat(Files.readAllBytes(folder.resolve("again.aml")))
@@ -200,7 +220,7 @@ class AcpiTablesTest {
                 hasIasl(),
                 "iasl is not installed (apt-get install acpica-tools): FADT and MADT are not checked against ACPICA");
         AcpiTables tables = write(2);
-        for (String signature : List.of("FACP", "APIC")) {
+        for (String signature : List.of("FACP", "APIC", "MCFG")) {
             long address = table(tables, signature);
             Files.write(folder.resolve(signature + ".aml"), memory.read(address, memory.readInt(address + 4)));
             assertThat(iasl(folder, "-d", signature + ".aml"))

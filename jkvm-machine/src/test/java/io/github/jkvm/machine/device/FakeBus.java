@@ -9,7 +9,9 @@ import io.github.jkvm.GuestMemory;
 import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptLine;
 import io.github.jkvm.IoHandler;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PlatformSlot;
+import io.github.jkvm.pci.PciBus;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -151,6 +153,16 @@ final class FakeBus implements Bus {
 
     @Override
     public PlatformSlot platformSlot(String hardwareId, long size) {
+        throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public MessageInterrupt messageInterrupt() {
+        throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public PciBus pci() {
         throw new UnsupportedOperationException();
     }
 
