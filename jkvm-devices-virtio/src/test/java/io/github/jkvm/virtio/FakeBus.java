@@ -9,9 +9,11 @@ import io.github.jkvm.GuestMemory;
 import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptLine;
 import io.github.jkvm.IoHandler;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PlatformSlot;
 import io.github.jkvm.PlatformSlots;
 import io.github.jkvm.UnsupportedCapabilityException;
+import io.github.jkvm.pci.PciBus;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -147,6 +149,16 @@ public final class FakeBus implements Bus {
             @Override
             public void close() {}
         };
+    }
+
+    @Override
+    public MessageInterrupt messageInterrupt() {
+        throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public PciBus pci() {
+        throw new UnsupportedOperationException();
     }
 
     @Override

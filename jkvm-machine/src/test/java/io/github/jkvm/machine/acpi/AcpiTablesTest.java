@@ -204,8 +204,10 @@ class AcpiTablesTest {
                 .contains("Name (_S5, Package (0x04)")
                 .contains("\"LNRO0005\"")
                 .contains("EisaId (\"PNP0A08\") /* PCI Express Bus */")
-                .contains("0x0000000010000000, // Length")
-                .contains("0x00000000000AFFFF".substring(10));
+                .contains("DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,")
+                .contains("0x1EA00000,         // Length")
+                .contains("0x0000000800000000, // Length")
+                .contains("WordBusNumber (ResourceProducer");
         String compiled = iasl(folder, "-p", "again", "dsdt.dsl");
         assertThat(compiled).contains("0 Errors, 0 Warnings");
         assertThat(Files.readAllBytes(folder.resolve("again.aml")))
