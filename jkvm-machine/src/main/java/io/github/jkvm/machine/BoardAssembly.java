@@ -24,7 +24,6 @@ import io.github.jkvm.machine.device.ResetControl;
 import io.github.jkvm.machine.device.Serial16550;
 import io.github.jkvm.machine.pci.PciHost;
 import io.github.jkvm.machine.pci.PciLayout;
-import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.FpuState;
 import io.github.jkvm.x86.LapicState;
 import io.github.jkvm.x86.Msr;
@@ -81,11 +80,6 @@ final class BoardAssembly {
 
     /** SDM volume 3, 13.11.2.1: memory type range registers on (bit 11), default type write-back (6). */
     private static final long MTRR_WRITE_BACK = 1 << 11 | 6;
-
-    /** Without a leaf that tells, a processor has 36 bits of physical address; with one, there are at most 52 (SDM volume 3, 4.1.4). */
-    private static final int DEFAULT_ADDRESS_BITS = 36;
-
-    private static final int MOST_ADDRESS_BITS = 52;
 
     private final PlatformSlots slots = new PlatformSlots(PLATFORM_WINDOW, PLATFORM_WINDOW_SIZE, PLATFORM_GSIS);
 
@@ -226,22 +220,13 @@ final class BoardAssembly {
         add(bus, power);
         var resetControl = new ResetControl(requests);
         if (options.has(PcDevice.PCI)) {
-            pci = PciLayout.pc(options.memory(), addressBits(hypervisor.supportedCpuid()));
+            pci = PciLayout.pc(options.memory(), DeviceMemory.addressBits(hypervisor.supportedCpuid()));
             var host = new PciHost(pci, resetControl);
             add(bus, host);
             bus.usePci(host);
         } else {
             add(bus, resetControl);
         }
-    }
-
-    /** Width of a guest-physical address: CPUID 80000008h, EAX bits 7 to 0 (SDM volume 2). */
-    private static int addressBits(List<CpuidEntry> cpuid) {
-        return cpuid.stream()
-                .filter(entry -> entry.function() == CpuTopology.SIZES)
-                .mapToInt(entry -> Math.clamp(entry.eax() & 0xFF, DEFAULT_ADDRESS_BITS, MOST_ADDRESS_BITS))
-                .findFirst()
-                .orElse(DEFAULT_ADDRESS_BITS);
     }
 
     private void addMicroDevices() {

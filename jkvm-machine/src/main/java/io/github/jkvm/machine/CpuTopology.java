@@ -17,9 +17,7 @@ final class CpuTopology {
     private static final int TOPOLOGY = 0xB;
     private static final int TOPOLOGY_V2 = 0x1F;
     private static final int EXTENDED_FEATURES = 0x8000_0001;
-    /** The leaf of address sizes. */
-    static final int SIZES = 0x8000_0008;
-
+    private static final int SIZES = 0x8000_0008;
     private static final int AMD_CACHES = 0x8000_001D;
     private static final int AMD_TOPOLOGY = 0x8000_001E;
 

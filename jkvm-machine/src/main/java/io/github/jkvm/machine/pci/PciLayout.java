@@ -25,6 +25,9 @@ public record PciLayout(GuestRange configuration, List<GuestRange> windows, List
     /** Those inputs of the IOAPIC that a PC gives its PCI pins. */
     private static final List<Integer> PC_PINS = List.of(16, 17, 18, 19);
 
+    /** Where a PC has its second window if its RAM does not reach that far: 512 GiB, which leaves room for memory of devices below. */
+    public static final long HIGH_WINDOW_START = 512L << 30;
+
     private static final long HIGH_WINDOW_SIZE = 32L << 30;
 
     /**
@@ -46,8 +49,8 @@ public record PciLayout(GuestRange configuration, List<GuestRange> windows, List
     }
 
     /**
-     * Returns the layout of a PC board: configuration space and a window in the hole for devices below 4 GiB; and a second window above the
-     * memory, if the processor has enough address bits, with room left between them for memory that is added later.
+     * Returns the layout of a PC board: configuration space and a window in the hole for devices below 4 GiB; and a second window at
+     * {@link #HIGH_WINDOW_START} or above the RAM, if the processor has enough address bits.
      *
      * @param ramSize size of the guest's RAM in bytes, as {@link MemoryMap#ramOf} takes it
      * @param addressBits how many bits a guest-physical address has, 32 to 52
@@ -61,7 +64,7 @@ public record PciLayout(GuestRange configuration, List<GuestRange> windows, List
         List<GuestRange> windows = new ArrayList<>();
         windows.add(PC_LOW_WINDOW);
         long memoryEnd = MemoryMap.ramOf(ramSize).getLast().end();
-        long high = (memoryEnd + 2 * HIGH_WINDOW_SIZE - 1) & -HIGH_WINDOW_SIZE;
+        long high = Math.max(HIGH_WINDOW_START, (memoryEnd + HIGH_WINDOW_SIZE - 1) & -HIGH_WINDOW_SIZE);
         if (high <= (1L << addressBits) - HIGH_WINDOW_SIZE) {
             windows.add(new GuestRange(high, HIGH_WINDOW_SIZE));
         }
