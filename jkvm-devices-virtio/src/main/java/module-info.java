@@ -7,6 +7,7 @@ module io.github.jkvm.virtio {
 
     exports io.github.jkvm.virtio;
     exports io.github.jkvm.virtio.block;
+    exports io.github.jkvm.virtio.fs;
     exports io.github.jkvm.virtio.queue;
     exports io.github.jkvm.virtio.rng;
 }

@@ -95,6 +95,9 @@ public final class Errno {
     /** {@code ENODATA}. */
     public static final int ENODATA = 61;
 
+    /** {@code EPROTO}. */
+    public static final int EPROTO = 71;
+
     /** {@code EOPNOTSUPP}. */
     public static final int EOPNOTSUPP = 95;
 

@@ -25,7 +25,6 @@ public final class FileCalls {
 
     private static final MethodHandle FSYNC = link("fsync", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
     private static final MethodHandle SYNCFS = link("syncfs", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
-    private static final MethodHandle FCHMOD = link("fchmod", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
     private static final MethodHandle FSTATFS = link("fstatfs", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS));
     private static final MethodHandle GETDENTS64 =
             link("syscall", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG), 1);
@@ -57,16 +56,6 @@ public final class FileCalls {
         MemorySegment captured = NativeAccess.captured();
         try {
             return Libc.result((int) SYNCFS.invokeExact(captured, fd), captured);
-        } catch (Throwable t) {
-            throw NativeAccess.rethrow(t);
-        }
-    }
-
-    /** {@code fchmod(2)}. */
-    public static int fchmod(int fd, int mode) {
-        MemorySegment captured = NativeAccess.captured();
-        try {
-            return Libc.result((int) FCHMOD.invokeExact(captured, fd, mode), captured);
         } catch (Throwable t) {
             throw NativeAccess.rethrow(t);
         }

@@ -1,0 +1,149 @@
+package io.github.jkvm.virtio.fs;
+
+import io.github.jkvm.kvm.ffi.Libc;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Open files by the numbers that the guest knows them by.
+ *
+ * <p>A number is a slot and how often the slot was used before, so a guest that uses an old number is told so instead of being given
+ * another file. An entry lives as long as the guest has references to it, and beyond that until the requests under way that have
+ * acquired it release it. How many there can be is bounded. Safe for use by many threads.
+ *
+ * @param <T> what is kept
+ */
+abstract class EntryTable<T extends TableEntry> {
+    private static final int FIRST_CAPACITY = 64;
+
+    /** Slot 0 is not used, so that 0 is no number. */
+    private static final int FIRST_SLOT = 1;
+
+    private final int limit;
+    private @Nullable TableEntry[] entries = new TableEntry[FIRST_CAPACITY];
+    private int[] generations = new int[FIRST_CAPACITY];
+    private int[] free = new int[FIRST_CAPACITY];
+    private int freeCount;
+    private int nextSlot = FIRST_SLOT;
+    private int size;
+
+    EntryTable(int limit) {
+        this.limit = limit;
+    }
+
+    /** Returns how many entries there are. */
+    final synchronized int size() {
+        return size;
+    }
+
+    final synchronized boolean isFull() {
+        return size >= limit;
+    }
+
+    /** Adds an entry with one reference, unless the table is full. Returns its number, or 0. */
+    final synchronized long add(T entry) {
+        if (size >= limit) {
+            return 0;
+        }
+        int slot = freeCount > 0 ? free[--freeCount] : nextSlot++;
+        if (slot >= entries.length) {
+            int capacity = entries.length * 2;
+            entries = Arrays.copyOf(entries, capacity);
+            generations = Arrays.copyOf(generations, capacity);
+            free = Arrays.copyOf(free, capacity);
+        }
+        entries[slot] = entry;
+        entry.id = (long) generations[slot] << Integer.SIZE | slot;
+        entry.references = 1;
+        size++;
+        return entry.id;
+    }
+
+    /** Begins a use of an entry; {@link #release} must follow. Null if the number is that of no entry. */
+    final synchronized @Nullable T acquire(long id) {
+        T entry = find(id);
+        if (entry != null) {
+            entry.uses++;
+        }
+        return entry;
+    }
+
+    /** Ends a use. */
+    final void release(T entry) {
+        boolean dead;
+        synchronized (this) {
+            entry.uses--;
+            dead = removeIfDead(entry);
+        }
+        if (dead) {
+            Libc.close(entry.fd());
+        }
+    }
+
+    /** Takes references away, at most as many as there are. */
+    final void drop(long id, long count) {
+        T entry;
+        boolean dead;
+        synchronized (this) {
+            entry = find(id);
+            if (entry == null) {
+                return;
+            }
+            // Unsigned, as the guest's count is.
+            entry.references = Long.compareUnsigned(count, entry.references) >= 0 ? 0 : entry.references - count;
+            dead = removeIfDead(entry);
+        }
+        if (dead) {
+            Libc.close(entry.fd());
+        }
+    }
+
+    /** Takes all references away, but those to one entry. */
+    final void dropAllBut(long kept) {
+        List<T> dead = new ArrayList<>();
+        synchronized (this) {
+            for (int slot = FIRST_SLOT; slot < nextSlot; slot++) {
+                T entry = at(slot);
+                if (entry != null && entry.id != kept) {
+                    entry.references = 0;
+                    if (removeIfDead(entry)) {
+                        dead.add(entry);
+                    }
+                }
+            }
+        }
+        // Outside the lock: the last close of a deleted file frees its blocks, which takes time.
+        dead.forEach(entry -> Libc.close(entry.fd()));
+    }
+
+    /** Called under the lock when an entry is gone. */
+    abstract void removed(T entry);
+
+    /** Under the lock. */
+    final @Nullable T find(long id) {
+        int slot = (int) id;
+        T entry = slot >= FIRST_SLOT && slot < nextSlot ? at(slot) : null;
+        return entry != null && entry.id == id ? entry : null;
+    }
+
+    private boolean removeIfDead(T entry) {
+        if (entry.references != 0 || entry.uses != 0) {
+            return false;
+        }
+        int slot = (int) entry.id;
+        entries[slot] = null;
+        // Never negative, so that no number is.
+        generations[slot] = generations[slot] + 1 & Integer.MAX_VALUE;
+        free[freeCount++] = slot;
+        size--;
+        removed(entry);
+        return true;
+    }
+
+    @SuppressWarnings("unchecked") // add() puts nothing else there
+    private @Nullable T at(int slot) {
+        return (T) entries[slot];
+    }
+}
