@@ -33,6 +33,15 @@ public interface DiskImage extends AutoCloseable {
     boolean isReadOnly();
 
     /**
+     * Returns what a range that is discarded should be made of, so that its space can be given back.
+     *
+     * @return the size and alignment in bytes, a multiple of {@link #SECTOR_BYTES}
+     */
+    default int discardGranularity() {
+        return 4096;
+    }
+
+    /**
      * Reads.
      *
      * @param offset where from

@@ -172,6 +172,12 @@ public final class Qcow2Image implements DiskImage {
         return file.access() == ImageAccess.READ_ONLY;
     }
 
+    /** Returns the cluster size. */
+    @Override
+    public int discardGranularity() {
+        return layout.clusterSize();
+    }
+
     @Override
     public void read(long offset, List<MemorySegment> targets) throws IOException {
         long length = DiskImage.length(targets);
