@@ -329,9 +329,9 @@ public final class VirtQueue {
      * @throws IllegalStateException if chains are in flight; complete them or put them back first
      */
     public void save(DeviceState state, String name) {
-        if (inFlight.count() != 0) {
+        if (chainsInFlight() != 0) {
             throw new IllegalStateException(
-                    inFlight.count() + " chains of " + name + " are in flight; complete them or put them back first");
+                    chainsInFlight() + " chains of " + name + " are in flight; complete them or put them back first");
         }
         SavedQueue.write(
                 state, name, new SavedQueue(layout, features, isActive() ? rings.position() : 0, unannounced, fault));

@@ -6,7 +6,6 @@ import io.github.jkvm.GuestMemory;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
@@ -41,17 +40,31 @@ class HostileDriverTest {
                 .ofMaxSize(24);
     }
 
-    private static void apply(GuestMemory memory, Mutation mutation) {
+    private static void apply(RingFormat format, GuestMemory memory, Mutation mutation) {
         int index = mutation.place() / 8 % SIZE;
-        long descriptor = LAYOUT.descriptors() + 16L * index;
+        long descriptor = LAYOUT.descriptor(index);
         switch (mutation.place() % 8) {
             case 0 -> memory.writeLong(descriptor, mutation.value());
             case 1 -> memory.writeInt(descriptor + 8, (int) mutation.value());
             case 2 -> memory.writeShort(descriptor + 12, (short) (mutation.value() & 7));
             case 3 -> memory.writeShort(descriptor + 14, (short) mutation.value());
-            case 4 -> memory.writeShort(LAYOUT.availableEntry(index), (short) mutation.value());
-            case 5 -> memory.writeShort(LAYOUT.availableIndex(), (short) mutation.value());
-            case 6 -> memory.writeShort(LAYOUT.usedEvent(), (short) mutation.value());
+            case 4 -> {
+                if (format == RingFormat.SPLIT) {
+                    memory.writeShort(LAYOUT.availableEntry(index), (short) mutation.value());
+                } else {
+                    // Flags that are available in one of two laps.
+                    long lap = (mutation.value() & 8) != 0 ? PackedTestDriver.AVAILABLE : PackedTestDriver.USED;
+                    memory.writeShort(descriptor + 14, (short) (lap | (mutation.value() & 7)));
+                }
+            }
+            case 5 -> {
+                long at = format == RingFormat.SPLIT ? LAYOUT.availableIndex() : LAYOUT.driver();
+                memory.writeShort(at, (short) mutation.value());
+            }
+            case 6 -> {
+                long at = format == RingFormat.SPLIT ? LAYOUT.usedEvent() : LAYOUT.driver() + 2;
+                memory.writeShort(at, (short) mutation.value());
+            }
             default -> memory.writeLong(TestDriver.BUFFERS + 8L * index, mutation.value());
         }
     }
@@ -85,40 +98,40 @@ class HostileDriverTest {
         return popped;
     }
 
-    @Property(tries = 5000)
+    @Property(tries = 10_000)
     void neverThrowsOrGoesOnWithoutEnd(
+            @ForAll RingFormat format,
+            @ForAll Set<QueueFeature> more,
             @ForAll long seed,
-            @ForAll boolean eventIndex,
             @ForAll @IntRange(max = SIZE) int keep,
             @ForAll @Size(max = 6) List<@From("mutations") List<Mutation>> rounds) {
         GuestMemory memory = TestDriver.memory();
-        Set<QueueFeature> features = EnumSet.of(QueueFeature.INDIRECT_DESCRIPTORS);
-        if (eventIndex) {
-            features.add(QueueFeature.EVENT_INDEX);
-        }
+        Set<QueueFeature> features = TestDriver.features(format, more.toArray(QueueFeature[]::new));
+        RingFormat rings = RingFormat.of(features);
         var queue = new VirtQueue(memory, SIZE);
         queue.activate(LAYOUT, features);
-        fillWithPlausibleChains(memory, new Random(seed));
+        fillWithPlausibleChains(rings, memory, new Random(seed));
         Deque<DescriptorChain> held = new ArrayDeque<>();
         serve(queue, held, keep);
         for (List<Mutation> round : rounds) {
-            round.forEach(mutation -> apply(memory, mutation));
+            round.forEach(mutation -> apply(rings, memory, mutation));
             serve(queue, held, keep);
         }
         assertThat(queue.fault().isPresent()).isNotEqualTo(queue.isActive());
     }
 
-    @Property(tries = 1000)
-    void survivesNoise(@ForAll long seed) {
+    @Property(tries = 2000)
+    void survivesNoise(@ForAll RingFormat format, @ForAll long seed) {
         GuestMemory memory = TestDriver.memory();
         byte[] noise = new byte[0x4000];
         var random = new Random(seed);
         random.nextBytes(noise);
         var queue = new VirtQueue(memory, SIZE);
-        queue.activate(LAYOUT, Set.of(QueueFeature.INDIRECT_DESCRIPTORS, QueueFeature.EVENT_INDEX));
+        queue.activate(
+                LAYOUT, TestDriver.features(format, QueueFeature.INDIRECT_DESCRIPTORS, QueueFeature.EVENT_INDEX));
         memory.write(LAYOUT.descriptors(), noise);
         // One in two starts with an index that lets the descriptors be looked at.
-        if (random.nextBoolean()) {
+        if (format == RingFormat.SPLIT && random.nextBoolean()) {
             memory.writeShort(LAYOUT.availableIndex(), (short) 1);
             memory.writeShort(LAYOUT.availableEntry(0), (short) random.nextInt(SIZE));
         }
@@ -126,11 +139,11 @@ class HostileDriverTest {
     }
 
     /** Chains of several shapes, direct and indirect, so that mutations meet every check. */
-    private static void fillWithPlausibleChains(GuestMemory memory, Random random) {
-        var driver = new SplitTestDriver(memory, LAYOUT, Set.of());
+    private static void fillWithPlausibleChains(RingFormat format, GuestMemory memory, Random random) {
         for (int table = 0; table < 4; table++) {
             for (int i = 0; i < 4; i++) {
-                driver.descriptorAt(
+                descriptor(
+                        memory,
                         TestDriver.BUFFERS + 64L * table + 16L * i,
                         TestDriver.BUFFERS + 0x100L * i,
                         random.nextInt(0x100),
@@ -139,21 +152,36 @@ class HostileDriverTest {
             }
         }
         for (int i = 0; i < SIZE; i++) {
+            long address = TestDriver.BUFFERS + random.nextInt(0x1000);
+            int length = random.nextInt(0x100);
+            int flags = random.nextBoolean() ? TestDriver.NEXT : random.nextInt(2) * TestDriver.WRITE;
             if (random.nextInt(4) == 0) {
-                driver.descriptor(
-                        i, TestDriver.BUFFERS + 64L * random.nextInt(4), 64, TestDriver.INDIRECT, random.nextInt(SIZE));
+                address = TestDriver.BUFFERS + 64L * random.nextInt(4);
+                length = 64;
+                flags = TestDriver.INDIRECT;
+            }
+            if (format == RingFormat.SPLIT) {
+                descriptor(memory, LAYOUT.descriptor(i), address, length, flags, random.nextInt(SIZE));
             } else {
-                int flags = random.nextBoolean() ? TestDriver.NEXT : random.nextInt(2) * TestDriver.WRITE;
-                driver.descriptor(
-                        i,
-                        TestDriver.BUFFERS + random.nextInt(0x1000),
-                        random.nextInt(0x100),
-                        flags,
-                        random.nextInt(SIZE));
+                // A buffer id where a next was, and the flags behind it.
+                descriptor(memory, LAYOUT.descriptor(i), address, length, i, flags | PackedTestDriver.AVAILABLE);
             }
         }
-        for (int i = random.nextInt(SIZE + 1); i > 0; i--) {
-            driver.makeAvailable(i % SIZE);
+        int count = random.nextInt(SIZE + 1);
+        if (format == RingFormat.SPLIT) {
+            for (int i = 0; i < count; i++) {
+                memory.writeShort(LAYOUT.availableEntry(i), (short) i);
+            }
+            memory.writeShort(LAYOUT.availableIndex(), (short) count);
+        } else if (count < SIZE) {
+            memory.writeShort(LAYOUT.descriptor(count) + 14, (short) 0);
         }
+    }
+
+    private static void descriptor(GuestMemory memory, long at, long address, int length, int third, int fourth) {
+        memory.writeLong(at, address);
+        memory.writeInt(at + 8, length);
+        memory.writeShort(at + 12, (short) third);
+        memory.writeShort(at + 14, (short) fourth);
     }
 }

@@ -16,6 +16,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class QueueLayoutTest {
+    private static final Set<QueueFeature> PACKED = Set.of(QueueFeature.PACKED_RING);
+
     private final GuestMemory memory = TestDriver.memory();
     private final VirtQueue queue = new VirtQueue(memory, 256);
 
@@ -116,11 +118,73 @@ class QueueLayoutTest {
         }
     }
 
+    private Reason refusedPacked(QueueLayout layout) {
+        QueueFault fault = queue.activate(layout, PACKED).orElseThrow();
+        assertThat(queue.isActive()).isFalse();
+        return fault.reason();
+    }
+
+    /** Virtio 1.2, 2.8.10.1: "The Queue Size value does not have to be a power of 2". */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3, 100, 255, 256})
+    void acceptsAnySizeOfAPackedRingUpToTheLimit(int size) {
+        assertThat(queue.activate(TestDriver.layout(size), PACKED)).isEmpty();
+        assertThat(queue.isActive()).isTrue();
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, -1, 257, 65_536, Integer.MIN_VALUE})
+    void refusesSizesOfAPackedRingAboveTheLimit(int size) {
+        assertThat(refusedPacked(new QueueLayout(size, 0x1000, 0x3000, 0x4000))).isEqualTo(Reason.QUEUE_SIZE);
+    }
+
+    /** Virtio 1.2, 2.8.10.1: 16 bytes for each descriptor, aligned to 16; 4 for each other part, aligned to 4. */
+    @Test
+    void refusesPartsOfAPackedQueueThatAreNotWhereTheyMustBe() {
+        long end = TestDriver.MEMORY_BYTES;
+        assertThat(refusedPacked(new QueueLayout(8, 0x1008, 0x3000, 0x4000))).isEqualTo(Reason.RING_ALIGNMENT);
+        assertThat(refusedPacked(new QueueLayout(8, 0x1000, 0x3002, 0x4000))).isEqualTo(Reason.RING_ALIGNMENT);
+        assertThat(refusedPacked(new QueueLayout(8, 0x1000, 0x3000, 0x4002))).isEqualTo(Reason.RING_ALIGNMENT);
+        assertThat(refusedPacked(new QueueLayout(8, end - 112, 0x3000, 0x4000))).isEqualTo(Reason.RING_OUTSIDE_MEMORY);
+        assertThat(refusedPacked(new QueueLayout(8, 0x1000, end, 0x4000))).isEqualTo(Reason.RING_OUTSIDE_MEMORY);
+        assertThat(refusedPacked(new QueueLayout(8, 0x1000, 0x3000, -4))).isEqualTo(Reason.RING_OUTSIDE_MEMORY);
+        assertThat(refusedPacked(new QueueLayout(8, 0x1000, 0x1000 + 124, 0x4000)))
+                .isEqualTo(Reason.RINGS_OVERLAP);
+        assertThat(refusedPacked(new QueueLayout(8, 0x1000, 0x3000, 0x1000))).isEqualTo(Reason.RINGS_OVERLAP);
+        assertThat(refusedPacked(new QueueLayout(8, 0x1000, 0x3000, 0x3000))).isEqualTo(Reason.RINGS_OVERLAP);
+        assertThat(queue.activate(new QueueLayout(8, end - 128, 0x3000, 0x3004), PACKED))
+                .isEmpty();
+        assertThat(queue.activate(new QueueLayout(8, 0x1000, end - 4, end - 8), PACKED))
+                .isEmpty();
+    }
+
+    /** The device writes the ring too: virtio 1.2, 2.8. */
+    @Test
+    void refusesAPackedRingInMemoryThatTheGuestMayNotWrite() {
+        try (Arena arena = Arena.ofShared()) {
+            memory.add(MemoryRegion.of(
+                    GuestAddress.of(0x10_0000), arena.allocate(0x1000, 8), MemoryRegion.Access.READ_ONLY));
+
+            assertThat(refusedPacked(new QueueLayout(8, 0x10_0000, 0x3000, 0x4000)))
+                    .isEqualTo(Reason.RING_OUTSIDE_MEMORY);
+            assertThat(refusedPacked(new QueueLayout(8, 0x1000, 0x3000, 0x10_0000)))
+                    .isEqualTo(Reason.RING_OUTSIDE_MEMORY);
+            assertThat(queue.activate(new QueueLayout(8, 0x1000, 0x10_0000, 0x4000), PACKED))
+                    .isEmpty();
+        }
+    }
+
     @Property(tries = 500)
     void noLayoutThrows(
-            @ForAll int size, @ForAll long descriptors, @ForAll long available, @ForAll long used, @ForAll byte log) {
-        queue.activate(new QueueLayout(size, descriptors, available, used), Set.of());
-        queue.activate(new QueueLayout(1 << (log & 7), descriptors & ~15, available & ~1, used & ~3), Set.of());
+            @ForAll RingFormat format,
+            @ForAll int size,
+            @ForAll long descriptors,
+            @ForAll long driver,
+            @ForAll long device,
+            @ForAll byte log) {
+        Set<QueueFeature> features = TestDriver.features(format);
+        queue.activate(new QueueLayout(size, descriptors, driver, device), features);
+        queue.activate(new QueueLayout(1 << (log & 7), descriptors & ~15, driver & ~3, device & ~3), features);
         assertThat(queue.fault().isPresent()).isNotEqualTo(queue.isActive());
     }
 }

@@ -13,7 +13,7 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** A driver and a device on two threads, each asleep until the other says something: a lost notification would leave both asleep. */
 class TwoThreadsTest {
@@ -25,13 +25,15 @@ class TwoThreadsTest {
     private final Semaphore interrupt = new Semaphore(0);
 
     @ParameterizedTest
-    @ValueSource(strings = {"flags", "event index"})
-    void neverMissEachOther(String suppression) throws Exception {
-        Set<QueueFeature> features = suppression.equals("flags") ? Set.of() : Set.of(QueueFeature.EVENT_INDEX);
+    @CsvSource({"SPLIT, flags", "SPLIT, event index", "PACKED, flags", "PACKED, event index"})
+    void neverMissEachOther(RingFormat format, String suppression) throws Exception {
+        Set<QueueFeature> features = suppression.equals("flags")
+                ? TestDriver.features(format)
+                : TestDriver.features(format, QueueFeature.EVENT_INDEX);
         QueueLayout layout = TestDriver.layout(4);
         var queue = new VirtQueue(memory, 4);
         queue.activate(layout, features);
-        var driver = new SplitTestDriver(memory, layout, features);
+        var driver = TestDriver.of(format, memory, layout, features);
         var device = new FutureTask<>(() -> serve(queue));
         Thread thread = Thread.ofPlatform().daemon().name("device").start(device);
 

@@ -8,8 +8,8 @@ import io.github.jkvm.GuestMemory;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
-/** Who tells whom, and when it may be left out. */
-class NotificationTest {
+/** Who tells whom about split rings, and when it may be left out. */
+class SplitNotificationTest {
     private static final Set<QueueFeature> FLAGS = Set.of();
     private static final Set<QueueFeature> EVENT_INDEX = Set.of(QueueFeature.EVENT_INDEX);
 

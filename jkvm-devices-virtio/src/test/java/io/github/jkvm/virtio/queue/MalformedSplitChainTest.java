@@ -18,8 +18,8 @@ import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Each thing a driver may not do stops the queue, and says which it was. */
-class MalformedChainTest {
+/** Each thing a driver may not do with split rings stops the queue, and says which it was. */
+class MalformedSplitChainTest {
     private static final Set<QueueFeature> FEATURES = Set.of(QueueFeature.INDIRECT_DESCRIPTORS);
     private static final long TABLE = BUFFERS + 0x1000;
 
