@@ -6,6 +6,7 @@ module io.github.jkvm.virtio {
     requires transitive io.github.jkvm;
 
     exports io.github.jkvm.virtio;
+    exports io.github.jkvm.virtio.balloon;
     exports io.github.jkvm.virtio.block;
     exports io.github.jkvm.virtio.fs;
     exports io.github.jkvm.virtio.queue;

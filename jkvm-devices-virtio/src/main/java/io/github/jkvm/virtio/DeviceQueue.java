@@ -140,8 +140,13 @@ public final class DeviceQueue {
         } while (more && left > 0);
         interrupt();
         if (more) {
-            core.later(again);
+            notifyLater();
         }
+    }
+
+    /** Has the device notified of this queue once more, after other work of the loop: for a device that has done enough for one turn. */
+    public void notifyLater() {
+        core.later(again);
     }
 
     private void checkFault() {

@@ -173,6 +173,11 @@ final class ChainCursor {
         return chain.address(at) + from;
     }
 
+    /** Returns how many of the next bytes follow each other in guest memory. */
+    long contiguous() {
+        return remaining == 0 ? 0 : chain.length(part) - offset;
+    }
+
     DescriptorChain chain() {
         return chain;
     }

@@ -190,6 +190,26 @@ public final class ChainWriter {
     }
 
     /**
+     * Returns where the next byte lies: for a driver that hands over memory itself, and not what is in it.
+     *
+     * @return the guest-physical address, unsigned
+     * @throws IllegalStateException at the end
+     */
+    public long address() {
+        cursor.demand(1);
+        return cursor.address(0);
+    }
+
+    /**
+     * Returns how many bytes from {@link #address} on belong to the chain and follow each other in guest memory.
+     *
+     * @return the count in bytes; 0 at the end
+     */
+    public long contiguous() {
+        return cursor.contiguous();
+    }
+
+    /**
      * Moves past bytes that were written through {@link #segments} or {@link #forEachPart} and records them as written, for dirty tracking.
      *
      * @param bytes how many, from 0 to {@link #remaining}
