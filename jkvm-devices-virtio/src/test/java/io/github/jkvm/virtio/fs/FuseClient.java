@@ -57,35 +57,70 @@ final class FuseClient implements AutoCloseable {
         }
     }
 
-    private final FuseServer server;
-    private final boolean ownsServer;
-    private final Arena arena = Arena.ofConfined();
-    private final FuseExchange exchange = new FuseExchange(arena);
-    private final MemorySegment request = arena.allocate(0x20_0000, 8);
-    private final MemorySegment room = arena.allocate(0x20_0000, 8);
+    /** How messages reach the server. */
+    interface Wire extends AutoCloseable {
+        /** Sends a message with so much room for the reply, and returns what was written of it. */
+        byte[] send(byte[] message, int room);
+
+        @Override
+        void close();
+    }
+
+    private final Wire wire;
     private long unique;
     private int user;
     private int group;
 
-    private FuseClient(FuseServer server, boolean ownsServer) {
-        this.server = server;
-        this.ownsServer = ownsServer;
+    FuseClient(Wire wire) {
+        this.wire = wire;
     }
 
     /** Serves a folder and agrees on a version. */
     static FuseClient mount(Path folder, FsOptions options) throws IOException {
-        var client = new FuseClient(new FuseServer(folder, options), true);
+        var client = new FuseClient(new DirectWire(new FuseServer(folder, options), true));
         client.init();
         return client;
     }
 
     /** One more thread's client of the same server. */
     FuseClient another() {
-        return new FuseClient(server, false);
+        return new FuseClient(new DirectWire(server(), false));
     }
 
     FuseServer server() {
-        return server;
+        return ((DirectWire) wire).server;
+    }
+
+    /** Straight to a server, from memory cut in odd pieces. */
+    private static final class DirectWire implements Wire {
+        private final FuseServer server;
+        private final boolean ownsServer;
+        private final Arena arena = Arena.ofConfined();
+        private final FuseExchange exchange = new FuseExchange(arena);
+        private final MemorySegment request = arena.allocate(0x20_0000, 8);
+        private final MemorySegment room = arena.allocate(0x20_0000, 8);
+
+        DirectWire(FuseServer server, boolean ownsServer) {
+            this.server = server;
+            this.ownsServer = ownsServer;
+        }
+
+        @Override
+        public byte[] send(byte[] message, int roomBytes) {
+            MemorySegment.copy(message, 0, request, ValueLayout.JAVA_BYTE, 0, message.length);
+            room.asSlice(0, roomBytes).fill((byte) 0x5A);
+            long written = server.serve(
+                    exchange, pieces(request.asSlice(0, message.length), 13), pieces(room.asSlice(0, roomBytes), 29));
+            return room.asSlice(0, written).toArray(ValueLayout.JAVA_BYTE);
+        }
+
+        @Override
+        public void close() {
+            if (ownsServer) {
+                server.close();
+            }
+            arena.close();
+        }
     }
 
     void actAs(int newUser, int newGroup) {
@@ -152,14 +187,11 @@ final class FuseClient implements AutoCloseable {
 
     /** Sends bytes as they are. */
     Reply send(byte[] message, int roomBytes) {
-        MemorySegment.copy(message, 0, request, ValueLayout.JAVA_BYTE, 0, message.length);
-        room.asSlice(0, roomBytes).fill((byte) 0x5A);
-        long written = server.serve(
-                exchange, pieces(request.asSlice(0, message.length), 13), pieces(room.asSlice(0, roomBytes), 29));
+        byte[] reply = wire.send(message, roomBytes);
+        int written = reply.length;
         if (written > roomBytes) {
             throw new AssertionError("wrote " + written + " bytes into a room of " + roomBytes);
         }
-        byte[] reply = room.asSlice(0, written).toArray(ValueLayout.JAVA_BYTE);
         if (reply.length == 0) {
             return new Reply(0, 0, args(0), 0);
         }
@@ -379,9 +411,6 @@ final class FuseClient implements AutoCloseable {
 
     @Override
     public void close() {
-        if (ownsServer) {
-            server.close();
-        }
-        arena.close();
+        wire.close();
     }
 }
