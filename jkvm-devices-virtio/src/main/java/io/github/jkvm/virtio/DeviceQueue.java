@@ -87,6 +87,20 @@ public final class DeviceQueue {
     }
 
     /**
+     * Holds back what is completed from now on: the driver sees it all at once with {@link #showCompletions}. For what belongs together, such as
+     * the buffers of one frame.
+     */
+    public void holdCompletions() {
+        queue.holdCompletions();
+    }
+
+    /** Lets the driver see the completions held back. To be called before anything else is done with the queue. */
+    public void showCompletions() {
+        queue.showCompletions();
+        checkFault();
+    }
+
+    /**
      * Leaves the chain that was popped last to be popped again.
      *
      * @param chain the chain

@@ -48,6 +48,14 @@ final class PackedRing extends Rings {
     /** Place of the next descriptor to mark used, below twice the size. */
     private int nextUsed;
 
+    /** Whether completions are not to be seen for now. */
+    private boolean held;
+
+    /** Where the first completion goes that is held, and what goes there; 0 if there is none. */
+    private long heldAddress;
+
+    private long heldEntry;
+
     /** Slots of the chains in flight. */
     private int slotsInFlight;
 
@@ -67,6 +75,8 @@ final class PackedRing extends Rings {
         nextAvailable = place(position);
         nextUsed = nextAvailable;
         slotsInFlight = 0;
+        held = false;
+        heldAddress = 0;
         inFlight().resize(IDS);
     }
 
@@ -119,9 +129,30 @@ final class PackedRing extends Rings {
         // wrote to the
         // buffers. The address stays as it is (virtio 1.2, 2.8.4).
         long rest = (long) flags << 48 | (long) head << 32 | Integer.toUnsignedLong(written);
-        memory().writeLongRelease(layout.descriptor(slot(nextUsed)) + Long.BYTES, rest);
+        long address = layout.descriptor(slot(nextUsed)) + Long.BYTES;
+        if (held && heldAddress == 0) {
+            // The driver looks at the descriptors in order, and no further than this one.
+            heldAddress = address;
+            heldEntry = rest;
+        } else {
+            memory().writeLongRelease(address, rest);
+        }
         nextUsed = ahead(nextUsed, slots);
         slotsInFlight -= slots;
+    }
+
+    @Override
+    void hold() {
+        held = true;
+    }
+
+    @Override
+    void show() {
+        held = false;
+        if (heldAddress != 0) {
+            memory().writeLongRelease(heldAddress, heldEntry);
+            heldAddress = 0;
+        }
     }
 
     @Override

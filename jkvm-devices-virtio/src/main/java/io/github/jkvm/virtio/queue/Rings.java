@@ -29,8 +29,14 @@ abstract sealed class Rings permits SplitRings, PackedRing {
     /** Moves back before the chain taken last, which has so many ring entries. */
     abstract void untake(int slots);
 
-    /** Tells the driver that a chain is used. */
+    /** Tells the driver that a chain is used: at once, or with {@link #show} if completions are held. */
     abstract void publish(int head, int slots, int written);
+
+    /** Lets the driver see no more completions until {@link #show}. */
+    abstract void hold();
+
+    /** Lets the driver see what was held, all at once. */
+    abstract void show();
 
     /** Reads whether an interrupt is wanted for the ring entries that were published last. */
     abstract boolean driverWantsInterrupt(int published);

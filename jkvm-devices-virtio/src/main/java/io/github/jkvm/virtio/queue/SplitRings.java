@@ -25,6 +25,9 @@ final class SplitRings extends Rings {
     /** Free-running index of the next used entry to fill, 0 to 65535. */
     private int nextUsed;
 
+    /** Whether the used index is left as it is for now. */
+    private boolean held;
+
     /** The available index as it was read last. */
     private int seenAvailable;
 
@@ -41,6 +44,7 @@ final class SplitRings extends Rings {
         nextAvailable = position;
         nextUsed = position;
         seenAvailable = position;
+        held = false;
         inFlight().resize(newLayout.size());
     }
 
@@ -88,7 +92,20 @@ final class SplitRings extends Rings {
         memory().writeInt(entry, head);
         memory().writeInt(entry + Integer.BYTES, written);
         nextUsed = (nextUsed + 1) & 0xFFFF;
-        // The driver that sees the index sees the entry, and what the device wrote to the buffers.
+        if (!held) {
+            show();
+        }
+    }
+
+    @Override
+    void hold() {
+        held = true;
+    }
+
+    @Override
+    void show() {
+        held = false;
+        // The driver that sees the index sees the entries, and what the device wrote to the buffers.
         memory().writeShortRelease(layout.usedIndex(), (short) nextUsed);
     }
 

@@ -219,6 +219,28 @@ public final class VirtQueue {
         return true;
     }
 
+    /**
+     * Holds back what is completed from now on: the driver sees it all at once with {@link #showCompletions}. For what belongs together, such as
+     * the buffers of one frame.
+     */
+    public void holdCompletions() {
+        if (isActive()) {
+            rings.hold();
+        }
+    }
+
+    /** Lets the driver see the completions held back. To be called before anything else is done with the queue. */
+    public void showCompletions() {
+        if (!isActive()) {
+            return;
+        }
+        try {
+            rings.show();
+        } catch (GuestMemoryException e) {
+            stop(memoryGone(e));
+        }
+    }
+
     private void announce(int head, int slots, long written) {
         rings.publish(head, slots, (int) written);
         inFlight.remove(head);
