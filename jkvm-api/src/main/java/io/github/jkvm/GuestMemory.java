@@ -222,7 +222,12 @@ public final class GuestMemory {
      * @throws GuestMemoryException if some of the range is not memory
      */
     public void markDirty(long address, long length) {
-        forEachPart(address, length, (region, offset, done, count) -> region.markDirty(offset, count));
+        MemoryRegion region = lookup(regions, address);
+        if (region != null && region.contains(address, length)) {
+            region.markDirty(address - region.base().value(), length);
+            return;
+        }
+        forEachPart(address, length, (part, offset, done, count) -> part.markDirty(offset, count));
     }
 
     /**
