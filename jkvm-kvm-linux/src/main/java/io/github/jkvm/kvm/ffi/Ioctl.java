@@ -1,12 +1,12 @@
 package io.github.jkvm.kvm.ffi;
 
 /**
- * A request of {@code /dev/kvm}, of a VM or of a vCPU.
+ * A request of {@code /dev/kvm}, of a VM or of a vCPU, or of another kind of device.
  *
  * <p>The number packs direction, size of the argument, device type and request as in Linux, include/uapi/asm-generic/ioctl.h, which holds
  * for x86-64 and aarch64.
  *
- * @param name the name in linux/kvm.h, for messages
+ * @param name the name in the kernel's header, for messages
  * @param number the second argument of {@code ioctl(2)}
  */
 public record Ioctl(String name, long number) {
@@ -67,12 +67,28 @@ public record Ioctl(String name, long number) {
         return of(name, READ | WRITE, request, size);
     }
 
+    /**
+     * Returns a request of another kind of device that reads a structure ({@code _IOW}).
+     *
+     * @param name its name
+     * @param type the device type, such as {@code 'T'}: the first argument of {@code _IOW}
+     * @param request its number within the device type, 0 to 255
+     * @param size size of the structure in bytes
+     * @return the request
+     */
+    public static Ioctl iow(String name, char type, int request, long size) {
+        return of(name, WRITE, type, request, size);
+    }
+
     private static Ioctl of(String name, long direction, int request, long size) {
+        return of(name, direction, KVMIO, request, size);
+    }
+
+    private static Ioctl of(String name, long direction, int type, int request, long size) {
         if (request < 0 || request > 0xFF || size < 0 || size >= SIZE_LIMIT) {
             throw new IllegalArgumentException(
                     name + ": request " + request + " must be 0 to 255 and size " + size + " below " + SIZE_LIMIT);
         }
-        return new Ioctl(
-                name, direction << DIRECTION_SHIFT | size << SIZE_SHIFT | (long) KVMIO << TYPE_SHIFT | request);
+        return new Ioctl(name, direction << DIRECTION_SHIFT | size << SIZE_SHIFT | (long) type << TYPE_SHIFT | request);
     }
 }

@@ -65,6 +65,10 @@ public final class Libc {
             link("read", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG));
     private static final MethodHandle WRITE =
             link("write", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG));
+    private static final MethodHandle READV =
+            link("readv", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT, ADDRESS));
+    private static final MethodHandle WRITEV =
+            link("writev", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT, ADDRESS));
     private static final MethodHandle PREAD =
             link("pread", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle PWRITE =
@@ -220,6 +224,26 @@ public final class Libc {
         MemorySegment captured = NativeAccess.captured();
         try {
             return result((long) PWRITEV.invokeExact(captured, fd, vectors, count, offset, pinned), captured);
+        } catch (Throwable t) {
+            throw NativeAccess.rethrow(t);
+        }
+    }
+
+    /** {@code readv(2)}; returns the number of bytes read. {@code pinned} is as for {@link #preadv}. */
+    public static long readv(int fd, MemorySegment vectors, int count, MemorySegment pinned) {
+        MemorySegment captured = NativeAccess.captured();
+        try {
+            return result((long) READV.invokeExact(captured, fd, vectors, count, pinned), captured);
+        } catch (Throwable t) {
+            throw NativeAccess.rethrow(t);
+        }
+    }
+
+    /** {@code writev(2)}; returns the number of bytes written. {@code pinned} is as for {@link #preadv}. */
+    public static long writev(int fd, MemorySegment vectors, int count, MemorySegment pinned) {
+        MemorySegment captured = NativeAccess.captured();
+        try {
+            return result((long) WRITEV.invokeExact(captured, fd, vectors, count, pinned), captured);
         } catch (Throwable t) {
             throw NativeAccess.rethrow(t);
         }

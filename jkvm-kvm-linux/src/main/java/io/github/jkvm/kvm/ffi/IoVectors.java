@@ -1,0 +1,138 @@
+package io.github.jkvm.kvm.ffi;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemoryLayout.PathElement;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.lang.ref.Reference;
+import java.util.Objects;
+
+/**
+ * An array of {@code struct iovec} (Linux, include/uapi/linux/uio.h) that is filled, used for one call, and filled again. Filling it allocates nothing.
+ *
+ * <p>The kernel gets bare addresses. The memory of the first vector is kept alive for the time of a call; whoever fills the array answers
+ * for the others, for instance since all are of one arena. Belongs to one thread at a time.
+ */
+public final class IoVectors {
+    private static final StructLayout IOVEC =
+            MemoryLayout.structLayout(ADDRESS.withName("iov_base"), JAVA_LONG.withName("iov_len"));
+    private static final long IOV_LEN = IOVEC.byteOffset(PathElement.groupElement("iov_len"));
+
+    private final MemorySegment vectors;
+    private final int capacity;
+    private MemorySegment first = MemorySegment.NULL;
+    private int count;
+    private long bytes;
+
+    /**
+     * Creates an empty array.
+     *
+     * @param capacity how many vectors there is room for, 1 to {@link Libc#IOV_MAX}
+     * @throws IllegalArgumentException if the capacity is out of range
+     */
+    public IoVectors(int capacity) {
+        if (capacity < 1 || capacity > Libc.IOV_MAX) {
+            throw new IllegalArgumentException("capacity " + capacity + " must be 1 to " + Libc.IOV_MAX + " vectors");
+        }
+        this.capacity = capacity;
+        this.vectors = Arena.ofAuto().allocate(IOVEC, capacity);
+    }
+
+    /** Forgets all vectors. */
+    public void clear() {
+        count = 0;
+        bytes = 0;
+        first = MemorySegment.NULL;
+    }
+
+    /**
+     * Adds a vector.
+     *
+     * @param memory native memory
+     * @param offset the first byte in it
+     * @param length the number of bytes
+     * @throws IllegalArgumentException if the memory is on the Java heap
+     * @throws IndexOutOfBoundsException if the bytes are not inside, or there is no room for another vector
+     */
+    public void add(MemorySegment memory, long offset, long length) {
+        if (!memory.isNative()) {
+            throw new IllegalArgumentException(
+                    "the kernel can't reach " + memory + " on the Java heap; use native memory");
+        }
+        Objects.checkFromIndexSize(offset, length, memory.byteSize());
+        Objects.checkIndex(count, capacity);
+        if (count == 0) {
+            first = memory;
+        }
+        long at = count * IOVEC.byteSize();
+        vectors.set(JAVA_LONG, at, memory.address() + offset);
+        vectors.set(JAVA_LONG, at + IOV_LEN, length);
+        count++;
+        bytes += length;
+    }
+
+    /**
+     * Returns how many vectors there are.
+     *
+     * @return the count
+     */
+    public int count() {
+        return count;
+    }
+
+    /**
+     * Returns how many bytes the vectors cover.
+     *
+     * @return the sum of their lengths
+     */
+    public long bytes() {
+        return bytes;
+    }
+
+    /** Returns the array, for calls that take it inside of a structure. */
+    MemorySegment array() {
+        return vectors;
+    }
+
+    MemorySegment first() {
+        return first;
+    }
+
+    /**
+     * Reads once into the vectors ({@code readv(2)}).
+     *
+     * @param fd from where
+     * @return the number of bytes read, or {@code -errno}
+     * @throws IllegalStateException if the descriptor is closed
+     */
+    public long tryRead(OwnedFd fd) {
+        int number = fd.acquire();
+        try {
+            return Libc.readv(number, vectors, count, first);
+        } finally {
+            fd.release();
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /**
+     * Writes the vectors once ({@code writev(2)}).
+     *
+     * @param fd where to
+     * @return the number of bytes written, or {@code -errno}
+     * @throws IllegalStateException if the descriptor is closed
+     */
+    public long tryWrite(OwnedFd fd) {
+        int number = fd.acquire();
+        try {
+            return Libc.writev(number, vectors, count, first);
+        } finally {
+            fd.release();
+            Reference.reachabilityFence(this);
+        }
+    }
+}
