@@ -9,6 +9,7 @@ module io.github.jkvm.virtio {
     exports io.github.jkvm.virtio.balloon;
     exports io.github.jkvm.virtio.block;
     exports io.github.jkvm.virtio.fs;
+    exports io.github.jkvm.virtio.net;
     exports io.github.jkvm.virtio.queue;
     exports io.github.jkvm.virtio.rng;
 }
