@@ -13,7 +13,6 @@ import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PlatformSlot;
 import io.github.jkvm.PlatformSlots;
 import io.github.jkvm.UnsupportedCapabilityException;
-import io.github.jkvm.pci.PciBus;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -28,6 +27,7 @@ public final class FakeBus implements Bus {
     private final PlatformSlots slots =
             new PlatformSlots(GuestAddress.of(0xFEB0_0000L), 0x10_0000, List.of(20, 21, 22, 23));
     private final TreeMap<Long, IoHandler> mmio = new TreeMap<>();
+    private final FakePci pci = new FakePci(this);
     private final Map<Integer, Integer> signals = new HashMap<>();
     private final List<Bell> bells = new ArrayList<>();
     private boolean doorbells = true;
@@ -157,8 +157,8 @@ public final class FakeBus implements Bus {
     }
 
     @Override
-    public PciBus pci() {
-        throw new UnsupportedOperationException();
+    public FakePci pci() {
+        return pci;
     }
 
     @Override
