@@ -34,7 +34,8 @@ final class Qcow2FuzzTest {
         private static final Path SHARED_MEMORY = Path.of("/dev/shm");
 
         @Override
-        public Path createTempDirectory(AnnotatedElementContext element, ExtensionContext extension) throws IOException {
+        public Path createTempDirectory(AnnotatedElementContext element, ExtensionContext extension)
+                throws IOException {
             return Files.isWritable(SHARED_MEMORY)
                     ? Files.createTempDirectory(SHARED_MEMORY, "jkvm")
                     : Files.createTempDirectory("jkvm");
