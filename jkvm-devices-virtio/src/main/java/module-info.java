@@ -10,6 +10,7 @@ module io.github.jkvm.virtio {
     exports io.github.jkvm.virtio.block;
     exports io.github.jkvm.virtio.fs;
     exports io.github.jkvm.virtio.net;
+    exports io.github.jkvm.virtio.pmem;
     exports io.github.jkvm.virtio.queue;
     exports io.github.jkvm.virtio.rng;
 }

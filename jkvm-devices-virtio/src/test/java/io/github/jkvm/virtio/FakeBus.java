@@ -1,22 +1,29 @@
 package io.github.jkvm.virtio;
 
+import io.github.jkvm.AddressWindow;
 import io.github.jkvm.Bus;
 import io.github.jkvm.Capability;
 import io.github.jkvm.Doorbell;
 import io.github.jkvm.EventLoop;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.HostFile;
+import io.github.jkvm.HostPages;
 import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptLine;
 import io.github.jkvm.IoHandler;
+import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PlatformSlot;
 import io.github.jkvm.PlatformSlots;
 import io.github.jkvm.UnsupportedCapabilityException;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -30,6 +37,7 @@ public final class FakeBus implements Bus {
     private final FakePci pci = new FakePci(this);
     private final Map<Integer, Integer> signals = new HashMap<>();
     private final List<Bell> bells = new ArrayList<>();
+    private final AddressWindow deviceMemory = new AddressWindow(GuestAddress.of(1L << 38), 1L << 30);
     private boolean doorbells = true;
 
     /** Creates a machine. */
@@ -174,6 +182,35 @@ public final class FakeBus implements Bus {
     @Override
     public PlatformSlot platformSlot(String hardwareId, long size) {
         return slots.take(hardwareId, size);
+    }
+
+    /** Memory on the heap, which says that it is that of the file if it is to be shared. A guest that is restored has it already. */
+    @Override
+    public MemoryRegion mapMemory(MemoryBacking backing, long alignment) {
+        GuestAddress base = deviceMemory.take(backing.size(), alignment);
+        if (memory.contains(base.value(), backing.size())) {
+            return memory.region(base.value(), backing.size());
+        }
+        var segment = MemorySegment.ofArray(new long[(int) (backing.size() / Long.BYTES)]);
+        boolean shared = backing instanceof MemoryBacking.File file && file.sharing() == MemoryBacking.Sharing.SHARED;
+        var region = MemoryRegion.of(base, segment, MemoryRegion.Access.READ_WRITE, new HostPages() {
+            @Override
+            public long discard(long offset, long length) {
+                return 0;
+            }
+
+            @Override
+            public Remains remains() {
+                return Remains.FILE_CONTENTS;
+            }
+
+            @Override
+            public Optional<SharedFile> sharedFile() {
+                return shared ? Optional.of(new SharedFile(new HostFile() {}, 0)) : Optional.empty();
+            }
+        });
+        memory.add(region);
+        return region;
     }
 
     @Override
