@@ -98,8 +98,17 @@ public final class Errno {
     /** {@code EPROTO}. */
     public static final int EPROTO = 71;
 
+    /** {@code EBADFD}. */
+    public static final int EBADFD = 77;
+
     /** {@code EOPNOTSUPP}. */
     public static final int EOPNOTSUPP = 95;
+
+    /** {@code ECONNREFUSED}. */
+    public static final int ECONNREFUSED = 111;
+
+    /** {@code EINPROGRESS}. */
+    public static final int EINPROGRESS = 115;
 
     /** {@code ESTALE}. */
     public static final int ESTALE = 116;

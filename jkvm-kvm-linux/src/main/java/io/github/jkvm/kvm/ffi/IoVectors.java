@@ -23,6 +23,7 @@ public final class IoVectors {
     private static final long IOV_LEN = IOVEC.byteOffset(PathElement.groupElement("iov_len"));
 
     private final MemorySegment vectors;
+    private final MemorySegment message = Arena.ofAuto().allocate(SocketCalls.MESSAGE_SIZE, Long.BYTES);
     private final int capacity;
     private MemorySegment first = MemorySegment.NULL;
     private int count;
@@ -93,15 +94,6 @@ public final class IoVectors {
         return bytes;
     }
 
-    /** Returns the array, for calls that take it inside of a structure. */
-    MemorySegment array() {
-        return vectors;
-    }
-
-    MemorySegment first() {
-        return first;
-    }
-
     /**
      * Reads once into the vectors ({@code readv(2)}).
      *
@@ -130,6 +122,24 @@ public final class IoVectors {
         int number = fd.acquire();
         try {
             return Libc.writev(number, vectors, count, first);
+        } finally {
+            fd.release();
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /**
+     * Sends the vectors once over a socket ({@code sendmsg(2)}). Unlike a write, this raises no signal if the peer is gone.
+     *
+     * @param fd the socket
+     * @return the number of bytes taken, or {@code -errno}
+     * @throws IllegalStateException if the descriptor is closed
+     */
+    public long trySend(OwnedFd fd) {
+        int number = fd.acquire();
+        try {
+            return SocketCalls.sendmsg(
+                    number, SocketCalls.message(message, vectors, count), SocketCalls.MSG_NOSIGNAL, first);
         } finally {
             fd.release();
             Reference.reachabilityFence(this);
