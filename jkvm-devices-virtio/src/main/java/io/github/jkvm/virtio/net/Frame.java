@@ -187,6 +187,16 @@ public final class Frame {
         }
     }
 
+    /** Tells whether the kernel can reach all of its bytes. */
+    boolean isNative() {
+        for (int i = 0; i < count; i++) {
+            if (!memories[i].isNative()) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     int byteAt(long index) {
         long at = index;
         int part = 0;

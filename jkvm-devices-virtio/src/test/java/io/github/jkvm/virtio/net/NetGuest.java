@@ -21,6 +21,7 @@ final class NetGuest {
 
     final GuestDriver driver;
     private final Map<Integer, Buffer> posted = new HashMap<>();
+    private final List<Buffer> returned = new ArrayList<>();
     private final ArrayDeque<byte[]> received = new ArrayDeque<>();
     private final ArrayDeque<byte[]> receivedHeaders = new ArrayDeque<>();
 
@@ -51,6 +52,18 @@ final class NetGuest {
     void post(int count, int size) {
         for (int i = 0; i < count; i++) {
             Buffer buffer = driver.buffers().writable(size);
+            posted.put(driver.queue(RECEIVE).add(buffer), buffer);
+        }
+        driver.kick(RECEIVE);
+    }
+
+    /** Gives the device as many buffers as the queue has room for; the memory of those used before is used again. */
+    void refill(int size) {
+        int free = driver.queue(RECEIVE).freeDescriptors();
+        List<Buffer> spare = new ArrayList<>(returned);
+        returned.clear();
+        for (int i = 0; i < free; i++) {
+            Buffer buffer = i < spare.size() ? spare.get(i) : driver.buffers().writable(size);
             posted.put(driver.queue(RECEIVE).add(buffer), buffer);
         }
         driver.kick(RECEIVE);
@@ -119,6 +132,7 @@ final class NetGuest {
     private Optional<byte[]> usedBuffer() {
         return driver.queue(RECEIVE).takeUsed().map(used -> {
             Buffer buffer = posted.remove(used.head());
+            returned.add(buffer);
             return Arrays.copyOf(driver.buffers().bytes(buffer), (int) used.length());
         });
     }
