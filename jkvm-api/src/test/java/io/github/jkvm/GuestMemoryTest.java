@@ -53,6 +53,25 @@ class GuestMemoryTest {
     }
 
     @Test
+    void tellsWhatTheGuestMayWrite() {
+        var readOnly = MemoryRegion.of(
+                GuestAddress.of(END), MemorySegment.ofArray(new long[1]), MemoryRegion.Access.READ_ONLY);
+        memory.add(readOnly);
+        assertThat(memory.isWritable(FIRST, END - FIRST))
+                .as("across two regions")
+                .isTrue();
+        assertThat(memory.isWritable(END, 0)).isTrue();
+        assertThat(memory.isWritable(END, 1)).as("memory that can only be read").isFalse();
+        assertThat(memory.isWritable(END - 1, 2)).isFalse();
+        assertThat(memory.contains(END - 1, 2)).isTrue();
+        assertThat(memory.isWritable(THIRD_END - 8, 9)).as("beyond the end").isFalse();
+        assertThat(memory.isWritable(FIRST, -1)).isFalse();
+        assertThat(memory.isWritable(-8, 16))
+                .as("around the end of the address space")
+                .isFalse();
+    }
+
+    @Test
     void refusesALengthFromTheGuestBeforeAllocatingForIt() {
         assertThatExceptionOfType(GuestMemoryException.class).isThrownBy(() -> memory.read(FIRST, Integer.MAX_VALUE));
         assertThatExceptionOfType(GuestMemoryException.class).isThrownBy(() -> memory.read(FIRST, -1));

@@ -62,7 +62,7 @@ final class ChainChecks {
         if (!memory.contains(address, length)) {
             return fault(Reason.BUFFER_OUTSIDE_MEMORY, chain, "has a buffer " + range(address, length));
         }
-        if (writable && !GuestRanges.isWritable(memory, address, length)) {
+        if (writable && !memory.isWritable(address, length)) {
             return fault(Reason.BUFFER_READ_ONLY, chain, "has a writable buffer " + range(address, length));
         }
         chain.add(address, length, writable);

@@ -90,7 +90,7 @@ public record QueueLayout(int size, long descriptors, long driver, long device) 
     private static @Nullable QueueFault checkWritablePart(
             GuestMemory memory, String part, long address, long length, int alignment) {
         QueueFault fault = checkPart(memory, part, address, length, alignment);
-        if (fault == null && !GuestRanges.isWritable(memory, address, length)) {
+        if (fault == null && !memory.isWritable(address, length)) {
             return new QueueFault(
                     Reason.RING_OUTSIDE_MEMORY,
                     part + " at 0x" + Long.toHexString(address) + " is in memory that the guest may not write");
