@@ -1,4 +1,4 @@
-/** Boards: memory map, boot protocols and platform devices. */
+/** Boards: memory map, boot protocols, PCI bus and platform devices. */
 module io.github.jkvm.machine {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
