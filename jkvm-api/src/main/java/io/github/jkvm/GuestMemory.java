@@ -184,6 +184,19 @@ public final class GuestMemory {
     }
 
     /**
+     * Looks for the region that holds a whole range, for code that has another way when none does: such as when the range runs across
+     * regions.
+     *
+     * @param address first address, unsigned
+     * @param length length in bytes, 0 or more
+     * @return the region, or null if no single region holds all of it
+     */
+    public @Nullable MemoryRegion find(long address, long length) {
+        MemoryRegion region = lookup(regions, address);
+        return region != null && region.contains(address, length) ? region : null;
+    }
+
+    /**
      * Returns a range's memory as one segment, for channel reads and writes. What is written through it is not seen by dirty tracking
      * until {@link #markDirty} is called.
      *

@@ -108,6 +108,15 @@ class GuestMemoryTest {
     }
 
     @Test
+    void findsTheRegionThatHoldsAllOfARange() {
+        assertThat(memory.find(FIRST, 1)).isSameAs(memory.region(FIRST, 1));
+        assertThat(memory.find(FIRST, SECOND - FIRST)).isSameAs(memory.region(FIRST, 1));
+        assertThat(memory.find(SECOND - 1, 2)).isNull();
+        assertThat(memory.find(END, 1)).isNull();
+        assertThat(memory.find(FIRST, -1)).isNull();
+    }
+
+    @Test
     void refusesRegionsThatOverlap() {
         for (long base : new long[] {FIRST - 8, FIRST, SECOND - 8, FIRST + 8}) {
             assertThatIllegalArgumentException()
