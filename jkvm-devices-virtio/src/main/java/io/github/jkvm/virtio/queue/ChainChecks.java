@@ -1,6 +1,7 @@
 package io.github.jkvm.virtio.queue;
 
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.virtio.queue.QueueFault.Reason;
 import org.jspecify.annotations.Nullable;
 
@@ -17,10 +18,6 @@ final class ChainChecks {
 
     ChainChecks(GuestMemory memory) {
         this.memory = memory;
-    }
-
-    GuestMemory memory() {
-        return memory;
     }
 
     /** Returns what is wrong with an indirect descriptor, or null. */
@@ -59,13 +56,25 @@ final class ChainChecks {
         if (length > MAX_BYTES - chain.readableBytes() - chain.writableBytes()) {
             return fault(Reason.CHAIN_TOO_LARGE, chain, "is longer than " + MAX_BYTES + " bytes");
         }
+        MemoryRegion region = memory.find(address, length);
+        if (region == null || (writable && region.access() != MemoryRegion.Access.READ_WRITE)) {
+            QueueFault fault = checkRange(chain, address, length, writable);
+            if (fault != null) {
+                return fault;
+            }
+        }
+        chain.add(address, length, writable);
+        return null;
+    }
+
+    /** Checks what is not plainly right: buffers across regions, of no bytes, or wrong ones. */
+    private @Nullable QueueFault checkRange(DescriptorChain chain, long address, long length, boolean writable) {
         if (!memory.contains(address, length)) {
             return fault(Reason.BUFFER_OUTSIDE_MEMORY, chain, "has a buffer " + range(address, length));
         }
         if (writable && !memory.isWritable(address, length)) {
             return fault(Reason.BUFFER_READ_ONLY, chain, "has a writable buffer " + range(address, length));
         }
-        chain.add(address, length, writable);
         return null;
     }
 

@@ -117,7 +117,7 @@ public final class DescriptorChain {
         }
     }
 
-    /** Says what a chain of a packed ring is called, and how many descriptors of the ring it takes. */
+    /** Says what the chain is called, and by how much it moves the rings on. */
     void name(int id, int slotCount) {
         head = id;
         slots = slotCount;

@@ -10,11 +10,13 @@ import org.jspecify.annotations.Nullable;
  * <p>Each descriptor is read once, as two numbers; only those are looked at afterwards, since the guest may rewrite its memory meanwhile.
  */
 final class PackedWalker {
-    private final GuestMemory memory;
+    private final DescriptorTable ring;
+    private final DescriptorTable table;
     private final ChainChecks checks;
 
     PackedWalker(GuestMemory memory) {
-        this.memory = memory;
+        this.ring = new DescriptorTable(memory);
+        this.table = new DescriptorTable(memory);
         this.checks = new ChainChecks(memory);
     }
 
@@ -43,11 +45,12 @@ final class PackedWalker {
     QueueFault walk(
             QueueLayout layout, boolean indirectAllowed, int slot, long first, int free, DescriptorChain chain) {
         // A fault names the list by its slot: the buffer id is known at its end only.
-        chain.begin(memory, slot);
+        chain.name(slot, 1);
+        ring.open(layout.descriptors(), (long) QueueLayout.DESCRIPTOR_BYTES * layout.size());
         int at = slot;
         long rest = first;
         for (int count = 1; ; count++) {
-            long address = memory.readLong(layout.descriptor(at));
+            long address = ring.address(at);
             if ((flags(rest) & ChainChecks.INDIRECT) != 0) {
                 return count == 1
                         ? walkTable(layout, indirectAllowed, address, rest, chain)
@@ -69,20 +72,24 @@ final class PackedWalker {
                         "goes on after the " + free + " descriptors that are not in flight");
             }
             at = at + 1 == layout.size() ? 0 : at + 1;
-            rest = memory.readLong(layout.descriptor(at) + Long.BYTES);
+            rest = ring.rest(at);
         }
     }
 
     /** All descriptors of the table belong to the list; of their flags only one counts (virtio 1.2, 2.8.7). */
     private @Nullable QueueFault walkTable(
-            QueueLayout layout, boolean indirectAllowed, long table, long rest, DescriptorChain chain) {
+            QueueLayout layout, boolean indirectAllowed, long address, long rest, DescriptorChain chain) {
         QueueFault fault =
-                checks.checkIndirect(chain, indirectAllowed, layout.size(), table, length(rest), flags(rest));
-        long end = table + length(rest);
-        for (long at = table; fault == null && at != end; at += QueueLayout.DESCRIPTOR_BYTES) {
-            long address = memory.readLong(at);
-            long entry = memory.readLong(at + Long.BYTES);
-            fault = checks.add(chain, address, length(entry), flags(entry));
+                checks.checkIndirect(chain, indirectAllowed, layout.size(), address, length(rest), flags(rest));
+        if (fault != null) {
+            return fault;
+        }
+        table.open(address, length(rest));
+        int entries = (int) (length(rest) / QueueLayout.DESCRIPTOR_BYTES);
+        for (int i = 0; fault == null && i < entries; i++) {
+            long entryAddress = table.address(i);
+            long entry = table.rest(i);
+            fault = checks.add(chain, entryAddress, length(entry), flags(entry));
         }
         chain.name(id(rest), 1);
         return fault;

@@ -89,8 +89,7 @@ final class SplitRings extends Rings {
     @Override
     void publish(int head, int slots, int written) {
         long entry = layout.usedEntry(nextUsed);
-        memory().writeInt(entry, head);
-        memory().writeInt(entry + Integer.BYTES, written);
+        memory().writeLong(entry, (long) written << Integer.SIZE | head);
         nextUsed = (nextUsed + 1) & 0xFFFF;
         if (!held) {
             show();

@@ -10,11 +10,11 @@ import org.jspecify.annotations.Nullable;
  * <p>Each descriptor is read once, as two numbers; only those are looked at afterwards, since the guest may rewrite its memory meanwhile.
  */
 final class SplitWalker {
-    private final GuestMemory memory;
+    private final DescriptorTable table;
     private final ChainChecks checks;
 
     SplitWalker(GuestMemory memory) {
-        this.memory = memory;
+        this.table = new DescriptorTable(memory);
         this.checks = new ChainChecks(memory);
     }
 
@@ -25,9 +25,9 @@ final class SplitWalker {
      */
     @Nullable
     QueueFault walk(QueueLayout layout, boolean indirectAllowed, int head, DescriptorChain chain) {
-        chain.begin(memory, head);
-        long table = layout.descriptors();
+        chain.name(head, 1);
         int entries = layout.size();
+        table.open(layout.descriptors(), (long) QueueLayout.DESCRIPTOR_BYTES * entries);
         int index = head;
         int buffers = 0;
         boolean inIndirectTable = false;
@@ -36,9 +36,8 @@ final class SplitWalker {
                 return ChainChecks.fault(
                         Reason.DESCRIPTOR_INDEX, chain, "has index " + index + "; the table has " + entries);
             }
-            long at = table + (long) QueueLayout.DESCRIPTOR_BYTES * index;
-            long address = memory.readLong(at);
-            long rest = memory.readLong(at + Long.BYTES);
+            long address = table.address(index);
+            long rest = table.rest(index);
             long length = rest & 0xFFFF_FFFFL;
             int flags = (int) (rest >>> 32) & 0xFFFF;
             if ((flags & ChainChecks.INDIRECT) != 0) {
@@ -51,7 +50,7 @@ final class SplitWalker {
                     return fault;
                 }
                 inIndirectTable = true;
-                table = address;
+                table.open(address, length);
                 entries = (int) (length / QueueLayout.DESCRIPTOR_BYTES);
                 index = 0;
                 continue;
