@@ -29,6 +29,9 @@ abstract class EntryTable<T extends TableEntry> {
     private int nextSlot = FIRST_SLOT;
     private int size;
 
+    /** That of slots which were never in use. */
+    private int firstGeneration;
+
     EntryTable(int limit) {
         this.limit = limit;
     }
@@ -48,12 +51,7 @@ abstract class EntryTable<T extends TableEntry> {
             return 0;
         }
         int slot = freeCount > 0 ? free[--freeCount] : nextSlot++;
-        if (slot >= entries.length) {
-            int capacity = entries.length * 2;
-            entries = Arrays.copyOf(entries, capacity);
-            generations = Arrays.copyOf(generations, capacity);
-            free = Arrays.copyOf(free, capacity);
-        }
+        ensureCapacity(slot);
         entries[slot] = entry;
         entry.id = (long) generations[slot] << Integer.SIZE | slot;
         entry.references = 1;
@@ -116,6 +114,82 @@ abstract class EntryTable<T extends TableEntry> {
         }
         // Outside the lock: the last close of a deleted file frees its blocks, which takes time.
         dead.forEach(entry -> Libc.close(entry.fd()));
+    }
+
+    /** Returns a copy of what is there, in the order of the slots. */
+    final synchronized List<T> list() {
+        List<T> list = new ArrayList<>(size);
+        for (int slot = FIRST_SLOT; slot < nextSlot; slot++) {
+            T entry = at(slot);
+            if (entry != null) {
+                list.add(entry);
+            }
+        }
+        return list;
+    }
+
+    /** Returns a generation that no number given so far has. */
+    final synchronized int nextGeneration() {
+        int last = 0;
+        for (int slot = FIRST_SLOT; slot < nextSlot; slot++) {
+            last = Math.max(last, generations[slot]);
+        }
+        return (last + 1) & Integer.MAX_VALUE;
+    }
+
+    /**
+     * Puts an entry where it was in another table, before any is added. {@link #placed} must follow.
+     *
+     * @param entry the entry
+     * @param id the number that it had
+     * @param references how many references there are, above 0
+     * @return false if it can't be there: then it is not in the table
+     */
+    final synchronized boolean place(T entry, long id, long references) {
+        int slot = (int) id;
+        if (id < 0 || slot < FIRST_SLOT || slot > limit || references <= 0) {
+            return false;
+        }
+        ensureCapacity(slot);
+        if (entries[slot] != null) {
+            return false;
+        }
+        entries[slot] = entry;
+        generations[slot] = (int) (id >>> Integer.SIZE);
+        entry.id = id;
+        entry.references = references;
+        nextSlot = Math.max(nextSlot, slot + 1);
+        size++;
+        return true;
+    }
+
+    /**
+     * Gives out numbers of a generation or later from now on.
+     *
+     * @param generation one that no number had in the other table
+     */
+    final synchronized void placed(int generation) {
+        freeCount = 0;
+        for (int slot = FIRST_SLOT; slot < entries.length; slot++) {
+            if (entries[slot] == null) {
+                generations[slot] = Math.max(generations[slot], generation);
+                if (slot < nextSlot) {
+                    free[freeCount++] = slot;
+                }
+            }
+        }
+        firstGeneration = generation;
+    }
+
+    private void ensureCapacity(int slot) {
+        if (slot >= entries.length) {
+            int before = entries.length;
+            int capacity = Math.max(before * 2, slot + 1);
+            entries = Arrays.copyOf(entries, capacity);
+            generations = Arrays.copyOf(generations, capacity);
+            free = Arrays.copyOf(free, capacity);
+            Arrays.fill(generations, before, capacity, firstGeneration);
+        }
     }
 
     /** Called under the lock when an entry is gone. */

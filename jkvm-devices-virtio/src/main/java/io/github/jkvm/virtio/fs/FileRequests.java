@@ -85,16 +85,15 @@ final class FileRequests {
         if (fd >= 0 && (flags & OpenFlags.O_TRUNC) != 0 && (openFlags & OPEN_KILL_SUIDGID) != 0) {
             folder.dropSetIdBits(fd, x.scratch());
         }
-        return opened(x, offset, fd, flags);
+        return opened(x, offset, fd, file.id, flags);
     }
 
     /** Makes an open file a handle; takes it over. */
-    int opened(FuseExchange x, int offset, int fd, int flags) {
+    int opened(FuseExchange x, int offset, int fd, long node, int flags) {
         if (fd < 0) {
             return fd;
         }
-        boolean writable = (flags & OpenFlags.O_ACCMODE) != Libc.O_RDONLY;
-        long id = handles.open(new Handle(fd, Handle.Kind.FILE, writable));
+        long id = handles.open(new Handle(fd, Handle.Kind.FILE, node, flags));
         if (id == 0) {
             return -Errno.ENFILE;
         }

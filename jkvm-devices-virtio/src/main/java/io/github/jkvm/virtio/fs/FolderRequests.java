@@ -67,7 +67,7 @@ final class FolderRequests {
         if (fd < 0) {
             return fd;
         }
-        long id = handles.open(new Handle(fd, Handle.Kind.FOLDER, false));
+        long id = handles.open(new Handle(fd, Handle.Kind.FOLDER, inode.id, Libc.O_RDONLY));
         if (id == 0) {
             return -Errno.ENFILE;
         }

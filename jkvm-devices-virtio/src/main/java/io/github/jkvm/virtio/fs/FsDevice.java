@@ -2,6 +2,7 @@ package io.github.jkvm.virtio.fs;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.github.jkvm.DeviceState;
 import io.github.jkvm.virtio.ConfigSpace;
 import io.github.jkvm.virtio.Counter;
 import io.github.jkvm.virtio.DeviceQueue;
@@ -210,6 +211,22 @@ public final class FsDevice extends VirtioDevice {
     protected void quiesce() {
         workers.awaitIdle();
         completePerformed();
+    }
+
+    /**
+     * Writes down the names of the files that the guest knows and has open, by which {@link #restore} finds them again.
+     *
+     * @throws IllegalStateException if they are too many
+     */
+    @Override
+    protected void save(DeviceState state) {
+        server.save(state);
+    }
+
+    /** Finds and opens the files again. For those that have gone or moved, the guest is told {@code ESTALE} or {@code EBADF}. */
+    @Override
+    protected void restore(DeviceState state) {
+        server.restore(state);
     }
 
     @Override

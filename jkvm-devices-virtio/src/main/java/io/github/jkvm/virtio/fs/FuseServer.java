@@ -23,6 +23,7 @@ import static io.github.jkvm.virtio.fs.FuseLayout.INIT_OUT_MAX_WRITE;
 import static io.github.jkvm.virtio.fs.FuseLayout.INIT_OUT_MINOR;
 import static io.github.jkvm.virtio.fs.FuseLayout.INIT_OUT_TIME_GRAN;
 
+import io.github.jkvm.DeviceState;
 import io.github.jkvm.kvm.ffi.Errno;
 import io.github.jkvm.kvm.ffi.FileStat;
 import io.github.jkvm.kvm.ffi.Libc;
@@ -75,6 +76,7 @@ final class FuseServer implements AutoCloseable {
     private final AttributeRequests attributes;
     private final ExtendedAttributeRequests extendedAttributes;
     private final SharedFolder folder;
+    private final SavedSession session;
     private volatile boolean started;
 
     /**
@@ -96,6 +98,7 @@ final class FuseServer implements AutoCloseable {
         folders = new FolderRequests(folder, handles, replies);
         attributes = new AttributeRequests(folder, handles, replies);
         extendedAttributes = new ExtendedAttributeRequests(folder);
+        session = new SavedSession(folder, inodes, handles);
     }
 
     private InodeTable openRoot(Arena arena, Path path, FsOptions options) throws IOException {
@@ -139,6 +142,27 @@ final class FuseServer implements AutoCloseable {
         }
         // To the guest the two limits, of a process and of a system, are one.
         return x.send(result == -Errno.EMFILE ? -Errno.ENFILE : result);
+    }
+
+    /**
+     * Writes down what the guest knows and has open. No request may be under way.
+     *
+     * @throws IllegalStateException if it is too much
+     */
+    void save(DeviceState state) {
+        state.putNumber("started", started ? 1 : 0);
+        session.save(state);
+    }
+
+    /**
+     * Takes over what {@link #save} wrote. What is no longer where it was, the guest has lost.
+     *
+     * @throws IllegalArgumentException if the state makes no sense
+     */
+    void restore(DeviceState state) {
+        reset();
+        session.restore(state);
+        started = state.number("started", 0, 1) == 1;
     }
 
     /** Begins anew: what the guest knew and had open is gone. Requests under way may still end. */

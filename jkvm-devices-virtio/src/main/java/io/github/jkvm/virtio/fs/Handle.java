@@ -1,5 +1,8 @@
 package io.github.jkvm.virtio.fs;
 
+import io.github.jkvm.kvm.ffi.Libc;
+import io.github.jkvm.kvm.ffi.OpenFlags;
+
 /** A file or folder that the guest has opened. */
 final class Handle extends TableEntry {
     /** What it is a handle of. */
@@ -9,19 +12,30 @@ final class Handle extends TableEntry {
     }
 
     private final Kind kind;
-    private final boolean writable;
+    private final long node;
+    private final int flags;
 
-    Handle(int fd, Kind kind, boolean writable) {
+    /** Takes an open file over: the number of the file, and the flags that the guest opened it with. */
+    Handle(int fd, Kind kind, long node, int flags) {
         super(fd);
         this.kind = kind;
-        this.writable = writable;
+        this.node = node;
+        this.flags = flags;
     }
 
     Kind kind() {
         return kind;
     }
 
+    long node() {
+        return node;
+    }
+
+    int flags() {
+        return flags;
+    }
+
     boolean isWritable() {
-        return writable;
+        return (flags & OpenFlags.O_ACCMODE) != Libc.O_RDONLY;
     }
 }

@@ -23,6 +23,13 @@ final class HandleTable extends EntryTable<Handle> {
         return id;
     }
 
+    /** Puts a handle back that another table had, under the number that it had there. */
+    void openAs(Handle handle, long id) {
+        if (!place(handle, id, 1)) {
+            Libc.close(handle.fd());
+        }
+    }
+
     /** Begins a use of a handle of one kind; null if the number is not that of one. */
     @Nullable
     Handle acquire(long id, Handle.Kind kind) {

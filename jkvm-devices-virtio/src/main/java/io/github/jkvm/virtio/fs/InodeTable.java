@@ -44,6 +44,29 @@ final class InodeTable extends EntryTable<Inode> {
         return id;
     }
 
+    /**
+     * Puts a file back that another table had.
+     *
+     * @param fd the file as a place, taken over
+     * @param stat its attributes
+     * @param id its number there
+     * @param references how many references there are
+     */
+    void enterAs(int fd, FileStat stat, long id, long references) {
+        var inode = new Inode(fd, stat);
+        boolean entered;
+        synchronized (this) {
+            // What were two files when they were saved may be one by now. Then the guest has lost one of them.
+            entered = !byKey.containsKey(inode.key()) && place(inode, id, references);
+            if (entered) {
+                byKey.put(inode.key(), inode);
+            }
+        }
+        if (!entered) {
+            Libc.close(fd);
+        }
+    }
+
     /** Takes references away; those to the root are not counted. */
     void forget(long id, long count) {
         if (id != FuseLayout.ROOT_ID) {

@@ -181,7 +181,7 @@ final class NameRequests {
             Libc.close(fd);
             return entry;
         }
-        return opened(x, files.opened(x, ENTRY_OUT, fd, flags));
+        return opened(x, files.opened(x, ENTRY_OUT, fd, x.replyLong(ENTRY_NODEID), flags));
     }
 
     private int openExisting(FuseExchange x, int place, int flags) {

@@ -8,6 +8,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.jkvm.DeviceState;
 import io.github.jkvm.kvm.ffi.Errno;
 import io.github.jkvm.virtio.GuestDriver;
 import io.github.jkvm.virtio.fs.FuseClient.Reply;
@@ -15,6 +16,7 @@ import io.github.jkvm.virtio.queue.RingFormat;
 import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -225,6 +227,88 @@ final class FsDeviceTest {
             }
             assertThat(guest.needsReset()).isFalse();
         }
+    }
+
+    @Test
+    void goesOnWithTheSessionThatWasSaved() throws IOException {
+        Files.createDirectories(folder.resolve("a/b"));
+        Files.writeString(folder.resolve("a/b/file"), "content");
+        Files.writeString(folder.resolve("gone"), "x");
+        FsDevice device = device();
+        GuestDriver guest = GuestDriver.start(device, format);
+        FuseClient client = mount(guest);
+        long node = client.find("a/b/file");
+        long handle = client.handle(client.open(node, O_RDWR));
+        long list = client.handle(client.opendir(ROOT));
+        long gone = client.find("gone");
+        long goneHandle = client.handle(client.open(gone, O_RDONLY));
+        Reply deleted = client.create(ROOT, "deleted", O_RDWR, 0644);
+        client.unlink(ROOT, "deleted");
+
+        DeviceState state = DeviceState.decode(guest.save().encode());
+        Files.delete(folder.resolve("gone"));
+        FsDevice next = device();
+        try (FuseClient clone = new FuseClient(new QueueWire(guest.restoreInto(next, state), REQUEST_QUEUE))) {
+            assertThat(next.knownFiles()).isEqualTo(4);
+            assertThat(next.openFiles()).isEqualTo(2);
+            assertThat(clone.read(node, handle, 0, 100).text()).isEqualTo("content");
+            assertThat(clone.write(node, handle, 0, new byte[] {'C'}).error()).isZero();
+            assertThat(clone.readdir(FuseLayout.READDIR, ROOT, list, 0, 4096).error())
+                    .isZero();
+            assertThat(clone.find("a/b/file")).isEqualTo(node);
+            assertThat(clone.getattr(gone).error()).isEqualTo(Errno.ESTALE);
+            assertThat(clone.read(gone, goneHandle, 0, 1).error()).isEqualTo(Errno.ESTALE);
+            assertThat(clone.getattr(deleted.node()).error()).isEqualTo(Errno.ESTALE);
+            // No number is given twice.
+            Reply made = clone.create(ROOT, "new", O_RDWR, 0644);
+            assertThat(made.node()).isNotIn(gone, deleted.node(), node);
+            assertThat(clone.handle(made)).isNotIn(goneHandle, handle, list);
+        }
+        assertThat(folder.resolve("a/b/file")).hasContent("Content");
+        guest.close();
+    }
+
+    @Test
+    void refusesSavedSessionsThatMakeNoSense() throws IOException {
+        GuestDriver guest = GuestDriver.start(device(), format);
+        mount(guest);
+        for (byte[] files : new byte[][] {{1}, new byte[20], new byte[5000]}) {
+            DeviceState state = guest.save();
+            state.putBytes("files", files);
+            state.putBytes("open", files);
+            FsDevice next = device();
+            assertThatThrownBy(() -> guest.restoreInto(next, state))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("too early");
+            next.close();
+        }
+        guest.close();
+    }
+
+    @Test
+    void restoresNoFileOutsideOfTheFolder() throws IOException {
+        GuestDriver guest = GuestDriver.start(device(), format);
+        mount(guest);
+        for (String path : new String[] {"../../etc", "/etc", "..", "link/passwd", "", "none"}) {
+            Files.deleteIfExists(folder.resolve("link"));
+            Files.createSymbolicLink(folder.resolve("link"), Path.of("/etc"));
+            byte[] name = path.getBytes(UTF_8);
+            DeviceState state = guest.save();
+            state.putBytes(
+                    "files",
+                    ByteBuffer.allocate(20 + name.length)
+                            .putLong(2)
+                            .putLong(1)
+                            .putShort((short) (path.contains("passwd") ? 0x8000 : 0x4000))
+                            .putShort((short) name.length)
+                            .put(name)
+                            .array());
+            FsDevice next = device();
+            GuestDriver other = guest.restoreInto(next, state);
+            assertThat(next.knownFiles()).as(path).isOne();
+            other.close();
+        }
+        guest.close();
     }
 
     @Test
