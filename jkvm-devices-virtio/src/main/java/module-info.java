@@ -8,6 +8,7 @@ module io.github.jkvm.virtio {
     exports io.github.jkvm.virtio;
     exports io.github.jkvm.virtio.balloon;
     exports io.github.jkvm.virtio.block;
+    exports io.github.jkvm.virtio.console;
     exports io.github.jkvm.virtio.fs;
     exports io.github.jkvm.virtio.net;
     exports io.github.jkvm.virtio.pmem;

@@ -300,6 +300,19 @@ public abstract class VirtioDevice implements AutoCloseable {
     }
 
     /**
+     * Has code run on the loop, after what was given to it before. If it throws, the device asks for a reset, as a failed one. May be called on
+     * any thread; does nothing as long as the device is not attached, and once its loop is closed.
+     *
+     * @param code the code
+     */
+    protected final void runOnLoop(Runnable code) {
+        DeviceCore now = core;
+        if (now != null) {
+            now.later(code);
+        }
+    }
+
+    /**
      * Tells whether the device is between {@link #activate} and {@link #reset}. Meant for the loop's thread.
      *
      * @return true if it is

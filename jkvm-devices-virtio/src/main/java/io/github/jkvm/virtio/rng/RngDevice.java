@@ -100,7 +100,7 @@ public final class RngDevice extends VirtioDevice {
         } while (more && left > 0);
         queue.interrupt();
         if (more) {
-            loop().execute(again);
+            runOnLoop(again);
         }
     }
 
@@ -133,7 +133,7 @@ public final class RngDevice extends VirtioDevice {
 
     private void resumeAfterPause() {
         pause = null;
-        resume();
+        runOnLoop(again);
     }
 
     @Override

@@ -1,0 +1,139 @@
+package io.github.jkvm.it.linux;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.jkvm.Device;
+import io.github.jkvm.virtio.VirtioDevice;
+import io.github.jkvm.virtio.VirtioMmio;
+import io.github.jkvm.virtio.console.ConsoleDevice;
+import io.github.jkvm.virtio.console.ConsolePort;
+import io.github.jkvm.virtio.console.TerminalSize;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.time.Duration;
+import java.util.HexFormat;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.junit.jupiter.api.Test;
+
+/** Linux talks to the program over terminals and ports. */
+@RequiresLinuxGuest
+class ConsoleDeviceGuestTest {
+    private static final Duration LIMIT = Duration.ofMinutes(2);
+    private static final int BYTES = 300_000;
+
+    @Test
+    void carriesBytesOverSeveralPortsByMmio() throws Exception {
+        carriesBytes("virtio_mmio", VirtioMmio::new);
+    }
+
+    private static void carriesBytes(String transportModule, Function<VirtioDevice, Device> transport)
+            throws Exception {
+        ConsoleDevice device = ConsoleDevice.builder("console0")
+                .console()
+                .data("org.example.up")
+                .data("org.example.down")
+                .maxPorts(4)
+                .build();
+        try (LinuxGuest guest = LinuxGuest.builder()
+                .modules(transportModule)
+                .modulesAtHand("virtio_console")
+                .device(transport.apply(device))
+                .start()) {
+            guest.run("modprobe virtio_console");
+            guest.run(await("test -e /dev/vport0p2"));
+            assertThat(guest.run("cat /sys/class/virtio-ports/vport0p1/name /sys/class/virtio-ports/vport0p2/name"))
+                    .isEqualTo("org.example.up\norg.example.down");
+
+            var random = new byte[BYTES];
+            new Random(7).nextBytes(random);
+            ConsolePort up = device.port(1);
+            ConsolePort down = device.port(2);
+            CompletableFuture<String> received = CompletableFuture.supplyAsync(() -> {
+                try {
+                    return sha256(up.inputStream().readNBytes(BYTES));
+                } catch (IOException e) {
+                    throw new IllegalStateException(e);
+                }
+            });
+            Thread sender = Thread.ofPlatform().start(() -> {
+                try {
+                    down.outputStream().write(random);
+                } catch (IOException e) {
+                    throw new IllegalStateException(e);
+                }
+            });
+            String sums = guest.run("head -c " + BYTES + " /dev/vport0p2 | sha256sum & head -c " + BYTES
+                    + " /dev/urandom >/tmp/up && cat /tmp/up >/dev/vport0p1; wait; sha256sum </tmp/up");
+            assertThat(sums.lines().map(line -> line.split(" ")[0]))
+                    .containsExactly(sha256(random), received.get(60, TimeUnit.SECONDS));
+            sender.join();
+
+            hotPlugs(guest, device);
+            usesTerminal(guest, device);
+
+            guest.run("for i in $(seq 5); do modprobe -r virtio_console && modprobe virtio_console || exit 1; done");
+            guest.run(await("test -e /dev/vport0p2"));
+            down.outputStream().write("again\n".getBytes(StandardCharsets.US_ASCII));
+            assertThat(guest.run("head -n 1 </dev/vport0p2")).isEqualTo("again");
+            assertThat(device.counters()).containsEntry("queueFaults", 0L).containsEntry("badControlMessages", 0L);
+        }
+    }
+
+    private static void hotPlugs(LinuxGuest guest, ConsoleDevice device) throws Exception {
+        ConsolePort later = device.addPort("org.example.later");
+        guest.run(await("test -e /dev/vport0p3"));
+        LinuxGuest.Command echo = guest.begin("head -n 1 </dev/vport0p3");
+        assertThat(later.awaitGuestOpen(LIMIT)).isTrue();
+        later.outputStream().write("hello\n".getBytes(StandardCharsets.US_ASCII));
+        assertThat(echo.await(LIMIT).output()).isEqualTo("hello\n");
+        later.close();
+        guest.run(await("test ! -e /dev/vport0p3"));
+    }
+
+    private static void usesTerminal(LinuxGuest guest, ConsoleDevice device) throws Exception {
+        ConsolePort terminal = device.port(0);
+        terminal.resize(new TerminalSize(132, 43));
+        guest.run("stty raw -echo </dev/hvc0; echo from the terminal >/dev/hvc0");
+        assertThat(new String(terminal.inputStream().readNBytes(18), StandardCharsets.US_ASCII))
+                .isEqualTo("from the terminal\n");
+        guest.run(await("stty size </dev/hvc0 | grep -qx '43 132'"));
+    }
+
+    @Test
+    void resizesASingleConsole() throws Exception {
+        ConsoleDevice device =
+                ConsoleDevice.builder("console0").console().size(100, 30).build();
+        try (LinuxGuest guest = LinuxGuest.builder()
+                .modules("virtio_mmio", "virtio_console")
+                .device(new VirtioMmio(device))
+                .start()) {
+            guest.run(await("stty size </dev/hvc0 | grep -qx '30 100'"));
+            device.port(0).resize(new TerminalSize(90, 20));
+            guest.run(await("stty size </dev/hvc0 | grep -qx '20 90'"));
+            LinuxGuest.Command echo =
+                    guest.begin("stty raw -echo </dev/hvc0; echo ready >/dev/hvc0; head -n 1 </dev/hvc0");
+            assertThat(new String(device.port(0).inputStream().readNBytes(6), StandardCharsets.US_ASCII))
+                    .isEqualTo("ready\n");
+            device.port(0).outputStream().write("typed\n".getBytes(StandardCharsets.US_ASCII));
+            assertThat(echo.await(LIMIT).output()).isEqualTo("typed\n");
+        }
+    }
+
+    /** A script that waits for a condition for up to a minute, and says how things stand if it does not come true. */
+    private static String await(String condition) {
+        return "for i in $(seq 600); do if " + condition + "; then exit 0; fi; sleep 0.1; done;"
+                + " ls -l /dev/vport* /dev/hvc*; stty size </dev/hvc0; exit 1";
+    }
+
+    private static String sha256(byte[] bytes) {
+        try {
+            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+        } catch (java.security.NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}
