@@ -14,4 +14,5 @@ module io.github.jkvm.virtio {
     exports io.github.jkvm.virtio.pmem;
     exports io.github.jkvm.virtio.queue;
     exports io.github.jkvm.virtio.rng;
+    exports io.github.jkvm.virtio.vsock;
 }

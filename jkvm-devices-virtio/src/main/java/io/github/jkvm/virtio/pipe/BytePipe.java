@@ -28,6 +28,9 @@ public final class BytePipe {
     private boolean writerClosed;
     private boolean readerClosed;
 
+    /** What the program wants to be run when the loop has changed something; it does not wait then. */
+    private volatile Runnable onChange = () -> {};
+
     /** Set while the loop has bytes for the pipe that did not fit. */
     private boolean loopWantsRoom;
 
@@ -73,9 +76,7 @@ public final class BytePipe {
                 return -1;
             }
             taken = ring.take(target);
-            // Half of the pipe at once costs less than each few bytes.
-            wake = loopWantsRoom && ring.room() >= ring.count();
-            loopWantsRoom &= !wake;
+            wake = takeWakeForRoom();
             changed.signalAll();
         } finally {
             lock.unlock();
@@ -139,6 +140,29 @@ public final class BytePipe {
         }
     }
 
+    /**
+     * Tells the program how much it can write without waiting.
+     *
+     * @return the number of bytes that fit
+     */
+    public int free() {
+        lock.lock();
+        try {
+            return ring.room();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
+     * Sets what is run when bytes have come or gone at the loop's end, or an end was closed: for a program that does not wait.
+     *
+     * @param code the code; called on any thread, with no lock held
+     */
+    public void onChange(Runnable code) {
+        onChange = code;
+    }
+
     /** Ends the stream after what is in the pipe. Closing twice does nothing. */
     public void closeWriter() {
         boolean wake;
@@ -152,6 +176,7 @@ public final class BytePipe {
         }
         if (wake) {
             wakeLoop.run();
+            onChange.run();
         }
     }
 
@@ -169,6 +194,7 @@ public final class BytePipe {
         }
         if (wake) {
             wakeLoop.run();
+            onChange.run();
         }
     }
 
@@ -183,13 +209,14 @@ public final class BytePipe {
      */
     public long fill(ChainReader source, long limit) {
         long wanted = Math.min(limit, source.remaining());
+        int fits;
         lock.lock();
         try {
             if (readerClosed) {
                 source.skip(wanted);
                 return wanted;
             }
-            int fits = (int) Math.min(ring.room(), wanted);
+            fits = (int) Math.min(ring.room(), wanted);
             for (int left = fits; left > 0; ) {
                 MemorySegment part = ring.freePart(left);
                 source.readExactly(part);
@@ -198,10 +225,11 @@ public final class BytePipe {
             }
             loopWantsRoom = fits < wanted;
             changed.signalAll();
-            return fits;
         } finally {
             lock.unlock();
         }
+        onChange.run();
+        return fits;
     }
 
     /**
@@ -212,9 +240,10 @@ public final class BytePipe {
      * @return how many were given
      */
     public long drain(ChainWriter target, long limit) {
+        int fits;
         lock.lock();
         try {
-            int fits = (int) Math.min(Math.min(ring.count(), limit), target.remaining());
+            fits = (int) Math.min(Math.min(ring.count(), limit), target.remaining());
             for (int left = fits; left > 0; ) {
                 MemorySegment part = ring.fullPart(left);
                 target.writeExactly(part);
@@ -223,10 +252,11 @@ public final class BytePipe {
             }
             loopWantsData = ring.count() == 0;
             changed.signalAll();
-            return fits;
         } finally {
             lock.unlock();
         }
+        onChange.run();
+        return fits;
     }
 
     /**
@@ -259,6 +289,8 @@ public final class BytePipe {
         }
     }
 
+    /* Either end, without waiting. */
+
     /** What moves bytes between the pipe and a file. */
     @FunctionalInterface
     public interface Transfer {
@@ -272,49 +304,69 @@ public final class BytePipe {
     }
 
     /**
-     * Has bytes taken away where they lie. The program's end is not in use meanwhile.
+     * Has bytes taken away where they lie.
      *
      * @param transfer takes bytes from the start of the part
      * @return how many were taken; negative as the transfer returned it; 0 if there are none
      */
     public long takeWith(Transfer transfer) {
+        long taken;
+        boolean wake;
         lock.lock();
         try {
             if (ring.count() == 0) {
                 return 0;
             }
-            long taken = transfer.move(ring.fullPart(ring.count()));
+            taken = transfer.move(ring.fullPart(ring.count()));
             if (taken > 0) {
                 ring.removed((int) taken);
                 changed.signalAll();
             }
-            return taken;
+            wake = takeWakeForRoom();
         } finally {
             lock.unlock();
         }
+        if (wake) {
+            wakeLoop.run();
+        }
+        return taken;
     }
 
     /**
-     * Has bytes put where there is room for them. The program's end is not in use meanwhile.
+     * Has bytes put where there is room for them.
      *
      * @param transfer puts bytes at the start of the part
      * @return how many were put; negative as the transfer returned it; 0 if there is no room
      */
     public long putWith(Transfer transfer) {
+        long put;
+        boolean wake;
         lock.lock();
         try {
             if (ring.room() == 0) {
                 return 0;
             }
-            long put = transfer.move(ring.freePart(ring.room()));
+            put = transfer.move(ring.freePart(ring.room()));
             if (put > 0) {
                 ring.added((int) put);
                 changed.signalAll();
             }
-            return put;
+            wake = put > 0 && loopWantsData;
+            loopWantsData &= !wake;
         } finally {
             lock.unlock();
         }
+        if (wake) {
+            wakeLoop.run();
+        }
+        return put;
+    }
+
+    /** Whether the loop is to be woken for room: half of the pipe at once costs less than each few bytes. */
+    private boolean takeWakeForRoom() {
+        boolean wake = loopWantsRoom && ring.room() >= ring.count();
+        loopWantsRoom &= !wake;
+        return wake;
     }
 
     /**

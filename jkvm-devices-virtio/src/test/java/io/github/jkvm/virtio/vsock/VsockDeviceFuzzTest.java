@@ -1,0 +1,51 @@
+package io.github.jkvm.virtio.vsock;
+
+import io.github.jkvm.virtio.fuzz.Choices;
+import io.github.jkvm.virtio.fuzz.DeviceFuzz;
+import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
+import java.net.BindException;
+
+class VsockDeviceFuzzTest extends DeviceFuzzTest {
+    private static final int PORTS = 4;
+
+    @Override
+    protected DeviceFuzz fuzz() {
+        return new DeviceFuzz(VsockDeviceFuzzTest::device, (choices, queue, buffers, chain) -> {
+            if (queue == 1) {
+                byte[] payload = choices.bytes(2000);
+                chain.add(buffers.readable(header(choices, payload.length)));
+                chain.add(buffers.readable(payload));
+            } else {
+                chain.add(buffers.writable(choices.below(5000)));
+            }
+        });
+    }
+
+    private static VsockDevice device() {
+        VsockDevice device = VsockDevice.builder("vsock0", VsockDriver.CID)
+                .bufferSize(4096)
+                .maxConnections(16)
+                .build();
+        try {
+            device.listen(1);
+            device.listen(2);
+        } catch (BindException e) {
+            throw new AssertionError(e);
+        }
+        return device;
+    }
+
+    private static byte[] header(Choices choices, int length) {
+        return VsockDriver.header(
+                choices.oneIn(20) ? choices.number() : VsockDriver.CID,
+                choices.oneIn(20) ? choices.number() : VsockDevice.HOST_CID,
+                choices.below(PORTS),
+                choices.below(PORTS),
+                choices.oneIn(20) ? choices.below(3) : 1,
+                choices.below(9),
+                choices.below(5),
+                choices.oneIn(10) ? (int) choices.number() : length,
+                choices.oneIn(4) ? (int) choices.number() : 65536,
+                choices.oneIn(4) ? (int) choices.number() : 0);
+    }
+}

@@ -1,0 +1,191 @@
+package io.github.jkvm.it.linux;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.jkvm.Device;
+import io.github.jkvm.virtio.VirtioDevice;
+import io.github.jkvm.virtio.VirtioMmio;
+import io.github.jkvm.virtio.vsock.VsockChannel;
+import io.github.jkvm.virtio.vsock.VsockDevice;
+import io.github.jkvm.virtio.vsock.VsockListener;
+import io.github.jkvm.virtio.vsock.VsockUnixSockets;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.ByteChannel;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Programs of a Linux guest and of the host connect to each other. */
+@RequiresLinuxGuest
+class VsockDeviceGuestTest {
+    private static final Duration LIMIT = Duration.ofMinutes(3);
+    private static final int EACH_WAY = 32;
+    private static final int BYTES = 300_000;
+    private static final int ECHO = 7000;
+
+    /** A server in the guest that sends back what it gets. */
+    private static final String ECHO_SERVER =
+            "socat VSOCK-LISTEN:" + ECHO + ",fork,reuseaddr,backlog=64 EXEC:cat </dev/null >/dev/null 2>&1 & ";
+
+    @TempDir
+    Path folder;
+
+    private static LinuxGuest boot(VsockDevice device, String module, Function<VirtioDevice, Device> transport)
+            throws Exception {
+        return LinuxGuest.builder()
+                .modules(module)
+                .modulesAtHand("vmw_vsock_virtio_transport")
+                .programs("socat")
+                .device(transport.apply(device))
+                .start();
+    }
+
+    @Test
+    void carriesManyConnectionsBothWaysAtOnceByMmio() throws Exception {
+        carriesManyConnections("virtio_mmio", VirtioMmio::new);
+    }
+
+    private static void carriesManyConnections(String module, Function<VirtioDevice, Device> transport)
+            throws Exception {
+        VsockDevice device = VsockDevice.builder("vsock0", 77).build();
+        try (LinuxGuest guest = boot(device, module, transport)) {
+            guest.run("modprobe vmw_vsock_virtio_transport");
+            guest.run(ECHO_SERVER);
+            try (VsockListener listener = device.listen(5000)) {
+                // 32 connections of the guest, each of which gets back what it sends ...
+                LinuxGuest.Command clients = guest.begin("for i in $(seq " + EACH_WAY + "); do ("
+                        + "head -c " + BYTES + " /dev/urandom >/tmp/in$i;"
+                        + "socat -t 60 - VSOCK-CONNECT:2:5000 </tmp/in$i >/tmp/out$i;"
+                        + "cmp /tmp/in$i /tmp/out$i && echo same >/tmp/result$i; rm -f /tmp/in$i /tmp/out$i"
+                        + ") & pids=\"$pids $!\"; done; wait $pids; cat /tmp/result* | wc -l");
+                List<FutureTask<Void>> tasks = new ArrayList<>();
+                for (int i = 0; i < EACH_WAY; i++) {
+                    tasks.add(start(() -> {
+                        try (VsockChannel channel = listener.accept(LIMIT)) {
+                            echo(channel);
+                        }
+                        return null;
+                    }));
+                }
+                // ... and at the same time 32 of the host.
+                for (int i = 0; i < EACH_WAY; i++) {
+                    int seed = i;
+                    tasks.add(start(() -> {
+                        exchange(connect(device), seed);
+                        return null;
+                    }));
+                }
+                for (FutureTask<Void> task : tasks) {
+                    task.get(LIMIT.toSeconds(), TimeUnit.SECONDS);
+                }
+                assertThat(clients.await(LIMIT).output().strip()).isEqualTo(String.valueOf(EACH_WAY));
+            }
+            assertThat(device.counters())
+                    .containsEntry("badPackets", 0L)
+                    .containsEntry("queueFaults", 0L)
+                    .containsEntry("resetsDropped", 0L);
+            assertThat(device.counters().get("connections")).isGreaterThanOrEqualTo(2 * EACH_WAY);
+            assertThat(device.counters().get("bytesFromGuest")).isGreaterThanOrEqualTo(2L * EACH_WAY * BYTES);
+        }
+    }
+
+    /** The server may not listen yet, or its backlog be full. */
+    private static VsockChannel connect(VsockDevice device) throws Exception {
+        long end = System.nanoTime() + LIMIT.toNanos();
+        while (true) {
+            try {
+                return device.connect(ECHO, LIMIT);
+            } catch (ConnectException refused) {
+                if (System.nanoTime() > end) {
+                    throw refused;
+                }
+                TimeUnit.MILLISECONDS.sleep(100);
+            }
+        }
+    }
+
+    private static <T> FutureTask<T> start(Callable<T> code) {
+        var task = new FutureTask<>(code);
+        Thread.ofPlatform().daemon().start(task);
+        return task;
+    }
+
+    private static void echo(VsockChannel channel) throws IOException {
+        ByteBuffer buffer = ByteBuffer.allocate(8192);
+        while (channel.read(buffer.clear()) >= 0) {
+            channel.write(buffer.flip());
+        }
+        channel.shutdownOutput();
+    }
+
+    private static void exchange(VsockChannel channel, int seed) throws Exception {
+        var bytes = new byte[BYTES];
+        new Random(seed).nextBytes(bytes);
+        try (channel) {
+            FutureTask<byte[]> answer = start(() -> readAll(channel));
+            channel.write(ByteBuffer.wrap(bytes));
+            channel.shutdownOutput();
+            assertThat(Arrays.equals(answer.get(LIMIT.toSeconds(), TimeUnit.SECONDS), bytes))
+                    .isTrue();
+        }
+    }
+
+    private static byte[] readAll(ByteChannel channel) throws IOException {
+        ByteBuffer buffer = ByteBuffer.allocate(2 * BYTES);
+        while (channel.read(buffer) >= 0) {
+            // until the other side is done
+        }
+        return Arrays.copyOf(buffer.array(), buffer.position());
+    }
+
+    @Test
+    void reachesTheGuestThroughUnixSockets() throws Exception {
+        VsockDevice device = VsockDevice.builder("vsock0", 77).build();
+        try (LinuxGuest guest = boot(device, "virtio_mmio", VirtioMmio::new);
+                VsockUnixSockets sockets = device.unixSockets(folder.resolve("v.sock"))) {
+            guest.run("modprobe vmw_vsock_virtio_transport");
+            guest.run(ECHO_SERVER);
+            connect(device).close();
+            try (SocketChannel client = SocketChannel.open(UnixDomainSocketAddress.of(sockets.path()))) {
+                client.write(bytes("CONNECT " + ECHO + "\nhello\n"));
+                client.shutdownOutput();
+                String answer = new String(readAll(client), StandardCharsets.US_ASCII);
+                assertThat(answer).matches("OK [0-9]+\nhello\n");
+            }
+            try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+                server.bind(UnixDomainSocketAddress.of(folder.resolve("v.sock_6000")));
+                LinuxGuest.Command command =
+                        guest.begin("echo to the host | socat -t 60 - VSOCK-CONNECT:2:6000; echo status $?");
+                try (SocketChannel accepted = server.accept()) {
+                    assertThat(new String(readAll(accepted), StandardCharsets.US_ASCII))
+                            .isEqualTo("to the host\n");
+                    accepted.write(bytes("to the guest\n"));
+                }
+                assertThat(command.await(LIMIT).output()).isEqualTo("to the guest\nstatus 0\n");
+            }
+            assertThat(guest.execute("socat - VSOCK-CONNECT:2:6001 </dev/null", LIMIT)
+                            .output())
+                    .contains("Connection reset by peer");
+        }
+    }
+
+    private static ByteBuffer bytes(String text) {
+        return ByteBuffer.wrap(text.getBytes(StandardCharsets.US_ASCII));
+    }
+}
