@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A file, or anonymous memory that acts like one, with positional scatter and gather from memory where it lies.
@@ -33,6 +34,8 @@ final class ImageFile implements AutoCloseable {
     private volatile boolean canPunchHoles = true;
 
     private volatile boolean canZeroRanges = true;
+
+    private volatile @Nullable IOException syncFailure;
 
     private ImageFile(String name, int fd, ImageAccess access) {
         this.name = name;
@@ -152,8 +155,16 @@ final class ImageFile implements AutoCloseable {
         }
     }
 
-    /** Makes all that was written durable. */
+    /**
+     * Makes all that was written durable. Once that has failed it always fails: the kernel may have dropped what it could not write, and tells of
+     * that only once (fsync(2), "NOTES").
+     */
     void sync() throws IOException {
+        IOException earlier = syncFailure;
+        if (earlier != null) {
+            throw new FileSystemException(
+                    name, null, "an earlier sync failed, so what is durable is not known: " + earlier.getMessage());
+        }
         int number = fd.acquire();
         try {
             int result;
@@ -161,6 +172,9 @@ final class ImageFile implements AutoCloseable {
                 result = Libc.fdatasync(number);
             } while (result == -Errno.EINTR);
             check("fdatasync", 0, 0, result);
+        } catch (IOException e) {
+            syncFailure = e;
+            throw e;
         } finally {
             fd.release();
         }
@@ -209,31 +223,26 @@ final class ImageFile implements AutoCloseable {
     }
 
     private long transfer(FileTransfer direction, long offset, List<MemorySegment> segments) throws IOException {
-        int number = fd.acquire();
-        try {
-            long total = 0;
-            int at = 0;
-            long skip = 0;
-            while (at < segments.size()) {
-                long size = segments.get(at).byteSize();
-                if (skip >= size) {
-                    skip -= size;
-                    at++;
-                    continue;
-                }
-                long count = direction.once(number, offset + total, segments, at, skip);
-                if (count == 0) {
-                    break;
-                }
-                if (count != -Errno.EINTR) {
-                    total += check(direction.toString(), offset + total, size - skip, count);
-                    skip += count;
-                }
+        long total = 0;
+        int at = 0;
+        long skip = 0;
+        while (at < segments.size()) {
+            long size = segments.get(at).byteSize();
+            if (skip >= size) {
+                skip -= size;
+                at++;
+                continue;
             }
-            return total;
-        } finally {
-            fd.release();
+            long count = direction.once(fd, offset + total, segments, at, skip);
+            if (count == 0) {
+                break;
+            }
+            if (count != -Errno.EINTR) {
+                total += check(direction.toString(), offset + total, size - skip, count);
+                skip += count;
+            }
         }
+        return total;
     }
 
     private boolean fallocate(int mode, long offset, long length) throws IOException {

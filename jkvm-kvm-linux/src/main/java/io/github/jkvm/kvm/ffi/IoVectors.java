@@ -145,4 +145,40 @@ public final class IoVectors {
             Reference.reachabilityFence(this);
         }
     }
+
+    /**
+     * Reads once into the vectors from a place in a file ({@code preadv(2)}).
+     *
+     * @param fd the file
+     * @param offset the place in bytes
+     * @return the number of bytes read, 0 at the end of the file, or {@code -errno}
+     * @throws IllegalStateException if the descriptor is closed
+     */
+    public long tryRead(OwnedFd fd, long offset) {
+        int number = fd.acquire();
+        try {
+            return Libc.preadv(number, vectors, count, offset, first);
+        } finally {
+            fd.release();
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /**
+     * Writes the vectors once to a place in a file ({@code pwritev(2)}).
+     *
+     * @param fd the file
+     * @param offset the place in bytes
+     * @return the number of bytes written, or {@code -errno}
+     * @throws IllegalStateException if the descriptor is closed
+     */
+    public long tryWrite(OwnedFd fd, long offset) {
+        int number = fd.acquire();
+        try {
+            return Libc.pwritev(number, vectors, count, offset, first);
+        } finally {
+            fd.release();
+            Reference.reachabilityFence(this);
+        }
+    }
 }
