@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import io.github.jkvm.pci.PciBus;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.Proxy;
 import java.util.ArrayList;
@@ -111,6 +112,18 @@ class VmBusTest {
         assertThatExceptionOfType(UnsupportedOperationException.class)
                 .isThrownBy(() -> bus.mapMemory(MemoryBacking.anonymous(0x1000), 0x1000))
                 .withMessageContaining("no place for memory of devices");
+    }
+
+    @Test
+    void hasNoPciBusUnlessItIsGivenOne() {
+        assertThatExceptionOfType(UnsupportedOperationException.class)
+                .isThrownBy(bus::pci)
+                .withMessageContaining("give it one with VmBus.usePci");
+        PciBus pci = function -> {
+            throw new IllegalStateException("full");
+        };
+        bus.usePci(pci);
+        assertThat(bus.pci()).isSameAs(pci);
     }
 
     @Test
