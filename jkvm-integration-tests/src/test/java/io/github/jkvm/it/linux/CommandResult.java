@@ -7,4 +7,4 @@ package io.github.jkvm.it.linux;
  * @param status its exit status, 0 to 255
  * @param output what it wrote to its standard output and error, in the order of writing
  */
-record CommandResult(String command, int status, String output) {}
+public record CommandResult(String command, int status, String output) {}

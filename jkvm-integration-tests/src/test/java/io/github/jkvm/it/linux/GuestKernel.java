@@ -18,10 +18,11 @@ import org.jspecify.annotations.Nullable;
  * The kernel that guests boot: the newest of Debian's kernels for clouds that is installed, as it is.
  *
  * @param version what {@code uname -r} prints
- * @param image the kernel
+ * @param file where it is
+ * @param image its contents
  * @param modules the folder with its modules
  */
-public record GuestKernel(String version, BzImage image, KernelModules modules) {
+public record GuestKernel(String version, Path file, BzImage image, KernelModules modules) {
     private static final Path BOOT = Path.of("/boot");
     private static final String PREFIX = "vmlinuz-";
     private static final Pattern CLOUD_KERNEL = Pattern.compile("vmlinuz-[0-9].*-cloud-amd64");
@@ -44,7 +45,7 @@ public record GuestKernel(String version, BzImage image, KernelModules modules) 
                     "no " + BOOT + "/vmlinuz-*-cloud-amd64: apt-get install linux-image-cloud-amd64");
             Path file = newest.orElseThrow();
             String version = file.getFileName().toString().substring(PREFIX.length());
-            installed = new GuestKernel(version, BzImage.of(Files.readAllBytes(file)), KernelModules.of(version));
+            installed = new GuestKernel(version, file, BzImage.of(Files.readAllBytes(file)), KernelModules.of(version));
         }
         return installed;
     }

@@ -3,6 +3,7 @@ package io.github.jkvm.it.linux;
 import io.github.jkvm.Device;
 import io.github.jkvm.virtio.VirtioDevice;
 import io.github.jkvm.virtio.VirtioMmio;
+import io.github.jkvm.virtio.VirtioPci;
 
 /** The ways in which a guest reaches a virtio device, for tests that show that all of them will do. */
 enum GuestTransport {
@@ -11,6 +12,13 @@ enum GuestTransport {
         @Override
         Device of(VirtioDevice device) {
             return new VirtioMmio(device);
+        }
+    },
+    /** A function on the PCI bus, with an interrupt of its own for each queue. */
+    PCI("virtio_pci") {
+        @Override
+        Device of(VirtioDevice device) {
+            return new VirtioPci(device);
         }
     };
 

@@ -19,7 +19,7 @@ import java.util.zip.GZIPInputStream;
 import org.tukaani.xz.XZInputStream;
 
 /** The modules of an installed kernel, and which of them need which others (modules.dep(5)). */
-final class KernelModules {
+public final class KernelModules {
     private final Path folder;
 
     /** By module name: the lines of modules.dep, each the module's file and the files it needs, in the order of their unloading. */

@@ -8,10 +8,9 @@ import io.github.jkvm.machine.acpi.PlatformAml;
 import io.github.jkvm.machine.device.Serial16550;
 import io.github.jkvm.machine.device.Serial16550.Port;
 import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Debian's kernel for clouds, unmodified, in a machine of the test's making: the driver side of tests of devices.
@@ -46,49 +45,51 @@ import org.jspecify.annotations.Nullable;
  * <p>In the nested lane a boot takes some seconds: a class whose tests can share a guest should let them. A guest takes one command at a
  * time, from any thread.
  */
-final class LinuxGuest implements AutoCloseable {
+public final class LinuxGuest implements AutoCloseable {
     /** How long a guest may take to boot, and a command of {@link #run} to end, on a busy machine. */
-    static final Duration PATIENCE = Duration.ofMinutes(3);
+    static final Duration PATIENCE = GuestShell.PATIENCE;
 
     private static final int LINES_SHOWN = 100;
 
     private final Hypervisor hypervisor;
     private final Machine machine;
-    private final ShellLine shell;
-    private final Serial16550 line;
+    private final ShellLine line;
+    private final GuestShell shell;
     private final ConsoleLog console;
 
-    /** Guarded by this. */
-    private @Nullable Command running;
-
-    private LinuxGuest(Hypervisor hypervisor, Machine machine, ShellLine shell, Serial16550 line, ConsoleLog console) {
+    private LinuxGuest(
+            Hypervisor hypervisor, Machine machine, ShellLine line, GuestShell.Sender sender, ConsoleLog console) {
         this.hypervisor = hypervisor;
         this.machine = machine;
-        this.shell = shell;
         this.line = line;
+        this.shell = new GuestShell(line, sender, this::consoleTail);
         this.console = console;
     }
 
     /** Begins to describe a guest. */
-    static LinuxGuestBuilder builder() {
+    public static LinuxGuestBuilder builder() {
         return new LinuxGuestBuilder();
     }
 
-    /** Boots a machine with these files as its first file system, and waits until it takes commands. */
-    static LinuxGuest boot(GuestKernel kernel, ShellLine shell, Consumer<MachineBuilder> settings, byte[] files)
+    /** Boots a machine with these files and settings, and waits until it takes commands. */
+    static LinuxGuest boot(
+            LinuxGuestBuilder.BootFiles files, ShellLine line, List<Consumer<MachineBuilder>> settings)
             throws InterruptedException {
-        var line = new Serial16550(Port.COM2, shell);
+        var port = new Serial16550(Port.COM2, line);
         var console = new ConsoleLog();
         Hypervisor hypervisor = Hypervisor.open();
         try {
             MachineBuilder builder = Machine.builder(hypervisor)
                     .name("linux")
-                    .kernel(kernel.image())
-                    .initrd(MemorySegment.ofArray(files))
+                    .memory(files.memory())
+                    .kernel(files.kernel().image())
+                    .commandLine(files.commandLine())
+                    .initrd(MemorySegment.ofArray(files.initrd()))
                     .consoleOutput(console)
-                    .device(line, PlatformAml.serial(Port.COM2));
-            settings.accept(builder);
-            var guest = new LinuxGuest(hypervisor, builder.build(), shell, line, console);
+                    .device(port, PlatformAml.serial(Port.COM2));
+            settings.forEach(change -> change.accept(builder));
+            var guest =
+                    new LinuxGuest(hypervisor, builder.build(), line, request -> send(port, request), console);
             guest.start();
             return guest;
         } catch (Throwable failure) {
@@ -97,124 +98,54 @@ final class LinuxGuest implements AutoCloseable {
         }
     }
 
+    private static void send(Serial16550 port, byte[] request) {
+        if (port.receive(request, 0, request.length) < request.length) {
+            throw new IllegalArgumentException("a request of " + request.length
+                    + " bytes does not fit the serial line's " + Serial16550.QUEUE_SIZE
+                    + "; give the guest a script with LinuxGuestBuilder.program");
+        }
+    }
+
     private void start() throws InterruptedException {
         try {
             machine.start();
             Thread.ofPlatform().daemon().name("linux-end").start(() -> {
                 try {
-                    shell.end(machine.awaitExit());
+                    line.end("the machine has ended: " + machine.awaitExit());
                 } catch (InterruptedException e) {
                     throw new IllegalStateException("no one interrupts this thread", e);
                 }
             });
-            CommandResult loaded = started("boot and load the modules").await(PATIENCE);
-            if (loaded.status() != 0) {
-                throw failure(loaded);
-            }
+            shell.awaitBoot();
         } catch (Throwable failure) {
             machine.close();
             throw failure;
         }
     }
 
-    /** A command that may still run. */
-    final class Command {
-        private final String text;
-
-        private Command(String text) {
-            this.text = text;
-        }
-
-        /**
-         * Waits for its end. May be called again if it has failed for the time.
-         *
-         * @param limit how long it may still take
-         * @throws AssertionError if it takes longer, or the guest ends
-         */
-        CommandResult await(Duration limit) throws InterruptedException {
-            try {
-                ShellLine.Reply reply = shell.await(limit);
-                ended();
-                return new CommandResult(text, reply.status(), reply.output());
-            } catch (ShellLine.NoReply e) {
-                throw new AssertionError("no end of: " + text + "\n" + e.getMessage() + "; its output so far:\n"
-                        + shell.output() + "\n-- the guest's console --\n" + consoleTail());
-            }
-        }
-
-        /** Returns what it has printed so far. */
-        String output() {
-            return shell.output();
-        }
+    /** Returns the shell, for what takes commands of guests on any machine. */
+    public GuestShell shell() {
+        return shell;
     }
 
-    /**
-     * Starts a command. The next one can be started when this one has been waited for.
-     *
-     * @param command a script for the shell of busybox, of at most 65000 bytes
-     * @throws IllegalStateException if another command has not ended, or no one has waited for its end
-     */
-    Command begin(String command) {
-        Command begun = started(command);
-        byte[] script = command.getBytes(StandardCharsets.UTF_8);
-        byte[] request = (script.length + "\n" + command).getBytes(StandardCharsets.UTF_8);
-        if (line.receive(request, 0, request.length) < request.length) {
-            throw new IllegalArgumentException(
-                    "a command of " + script.length + " bytes does not fit the serial line's " + Serial16550.QUEUE_SIZE
-                            + "; give the guest a script with LinuxGuestBuilder.program");
-        }
-        return begun;
+    /** Starts a command: {@link GuestShell#begin}. */
+    GuestShell.Command begin(String command) {
+        return shell.begin(command);
     }
 
-    private synchronized Command started(String command) {
-        if (running != null) {
-            throw new IllegalStateException(
-                    "the guest still runs: " + running.text + "\nwait for its end before: " + command);
-        }
-        running = new Command(command);
-        return running;
-    }
-
-    private synchronized void ended() {
-        running = null;
-    }
-
-    /**
-     * Runs a command.
-     *
-     * @param command as in {@link #begin}
-     * @param limit how long it may take
-     * @throws AssertionError if it takes longer, or the guest ends
-     */
+    /** Runs a command: {@link GuestShell#execute}. */
     CommandResult execute(String command, Duration limit) throws InterruptedException {
-        return begin(command).await(limit);
+        return shell.execute(command, limit);
     }
 
-    /**
-     * Runs a command that must succeed, within {@link #PATIENCE}.
-     *
-     * @param command as in {@link #begin}
-     * @return its output without line feeds at the end
-     * @throws AssertionError if its exit status is not 0, or as in {@link #execute}
-     */
-    String run(String command) throws InterruptedException {
-        return run(command, PATIENCE);
+    /** Runs a command that must succeed, within {@link #PATIENCE}: {@link GuestShell#run}. */
+    public String run(String command) throws InterruptedException {
+        return shell.run(command, PATIENCE);
     }
 
-    /** Does as {@link #run(String)}, with another limit. */
+    /** Runs a command that must succeed: {@link GuestShell#run}. */
     String run(String command, Duration limit) throws InterruptedException {
-        CommandResult result = execute(command, limit);
-        if (result.status() != 0) {
-            throw failure(result);
-        }
-        return result.output().replaceFirst("\n+$", "");
-    }
-
-    /** Says how a command ended, and what the kernel has to say. */
-    private AssertionError failure(CommandResult result) throws InterruptedException {
-        String messages = execute("dmesg | tail -n " + LINES_SHOWN, PATIENCE).output();
-        return new AssertionError("exit status " + result.status() + " of: " + result.command() + "\n" + result.output()
-                + "\n-- the guest's dmesg --\n" + messages);
+        return shell.run(command, limit);
     }
 
     /** Returns the last lines that the kernel printed on its console: only what is serious, unless a test asks it for more. */

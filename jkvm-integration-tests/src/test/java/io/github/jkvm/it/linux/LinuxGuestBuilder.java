@@ -20,7 +20,7 @@ import java.util.Set;
 import java.util.function.Consumer;
 
 /** Says what is in a {@link LinuxGuest}, which tells how to use it. For one thread, and for one guest. */
-final class LinuxGuestBuilder {
+public final class LinuxGuestBuilder {
     /** Enough for the kernel and small programs; large ones, such as fio, need more. */
     private static final long DEFAULT_MEMORY = 256L << 20;
 
@@ -47,7 +47,7 @@ final class LinuxGuestBuilder {
      *
      * @param names such as {@code virtio_blk}; what is built into the kernel is passed over
      */
-    LinuxGuestBuilder modules(String... names) {
+    public LinuxGuestBuilder modules(String... names) {
         loadedModules.addAll(List.of(names));
         return this;
     }
@@ -57,7 +57,7 @@ final class LinuxGuestBuilder {
      *
      * @param names their names
      */
-    LinuxGuestBuilder modulesAtHand(String... names) {
+    public LinuxGuestBuilder modulesAtHand(String... names) {
         modulesAtHand.addAll(List.of(names));
         return this;
     }
@@ -68,7 +68,7 @@ final class LinuxGuestBuilder {
      *
      * @param names of programs in /usr/sbin, /usr/bin or /usr/lib/qemu, such as {@code mkfs.ext4}
      */
-    LinuxGuestBuilder programs(String... names) throws IOException {
+    public LinuxGuestBuilder programs(String... names) throws IOException {
         for (String name : names) {
             HostPrograms.addTo(files, name);
         }
@@ -81,7 +81,7 @@ final class LinuxGuestBuilder {
      * @param path its absolute path; the folders above it are made
      * @param contents what is in it
      */
-    LinuxGuestBuilder file(String path, byte[] contents) {
+    public LinuxGuestBuilder file(String path, byte[] contents) {
         files.data(path, contents);
         return this;
     }
@@ -92,7 +92,7 @@ final class LinuxGuestBuilder {
      * @param path its absolute path; the folders above it are made
      * @param contents what is in it
      */
-    LinuxGuestBuilder file(String path, String contents) {
+    public LinuxGuestBuilder file(String path, String contents) {
         return file(path, contents.getBytes(StandardCharsets.UTF_8));
     }
 
@@ -102,7 +102,7 @@ final class LinuxGuestBuilder {
      * @param path its absolute path; the folders above it are made
      * @param contents what is in it
      */
-    LinuxGuestBuilder program(String path, byte[] contents) {
+    public LinuxGuestBuilder program(String path, byte[] contents) {
         files.program(path, contents);
         return this;
     }
@@ -113,7 +113,7 @@ final class LinuxGuestBuilder {
      * @param device the device
      * @param description what describes it in ACPI, if it is to be
      */
-    LinuxGuestBuilder device(Device device, Aml... description) {
+    public LinuxGuestBuilder device(Device device, Aml... description) {
         return machine(builder -> builder.device(device, description));
     }
 
@@ -122,18 +122,18 @@ final class LinuxGuestBuilder {
      *
      * @param change gets the machine's builder after memory, kernel and command line are set
      */
-    LinuxGuestBuilder machine(Consumer<MachineBuilder> change) {
+    public LinuxGuestBuilder machine(Consumer<MachineBuilder> change) {
         settings.add(change);
         return this;
     }
 
     /** Sets the number of vCPUs; 1 if not set. */
-    LinuxGuestBuilder vcpus(int count) {
+    public LinuxGuestBuilder vcpus(int count) {
         return machine(builder -> builder.vcpus(count));
     }
 
     /** Sets the memory in bytes; 256 MiB if not set. */
-    LinuxGuestBuilder memory(long bytes) {
+    public LinuxGuestBuilder memory(long bytes) {
         memory = bytes;
         return this;
     }
@@ -143,7 +143,7 @@ final class LinuxGuestBuilder {
      *
      * @param options words such as {@code virtio_blk.num_request_queues=2}
      */
-    LinuxGuestBuilder commandLine(String options) {
+    public LinuxGuestBuilder commandLine(String options) {
         commandLine = CommandLine.parse(commandLine + " " + options);
         return this;
     }
@@ -153,7 +153,7 @@ final class LinuxGuestBuilder {
      *
      * @param text a script for the shell of busybox
      */
-    LinuxGuestBuilder script(String text) {
+    public LinuxGuestBuilder script(String text) {
         script = text;
         return this;
     }
@@ -164,25 +164,62 @@ final class LinuxGuestBuilder {
      * @param limit how long the script may run
      * @return how the script ended
      */
-    CommandResult run(Duration limit) throws IOException, InterruptedException {
+    public CommandResult run(Duration limit) throws IOException, InterruptedException {
         try (LinuxGuest guest = start()) {
             return guest.execute(script, limit);
         }
     }
 
     /** Boots the guest. Returns when its modules are loaded and it takes commands. */
-    LinuxGuest start() throws IOException, InterruptedException {
+    public LinuxGuest start() throws IOException, InterruptedException {
         var shell = new ShellLine();
+        return LinuxGuest.boot(bootFiles(shell), shell, settings);
+    }
+
+    /**
+     * Returns what a machine needs that boots this guest: any machine with two serial ports, of which the second is the shell's.
+     *
+     * @param shell gets what the guest sends over its second serial port
+     */
+    public BootFiles bootFiles(ShellLine shell) throws IOException {
         GuestKernel kernel = GuestKernel.installed();
         addBase(kernel, shell.word());
-        return LinuxGuest.boot(
-                kernel,
-                shell,
-                builder -> {
-                    builder.memory(memory).commandLine(commandLine);
-                    settings.forEach(change -> change.accept(builder));
-                },
-                files.archive());
+        return new BootFiles(kernel, commandLine, memory, files.archive());
+    }
+
+    /** A guest without its devices. */
+    public static final class BootFiles {
+        private final GuestKernel kernel;
+        private final CommandLine commandLine;
+        private final long memory;
+        private final byte[] initrd;
+
+        private BootFiles(GuestKernel kernel, CommandLine commandLine, long memory, byte[] initrd) {
+            this.kernel = kernel;
+            this.commandLine = commandLine;
+            this.memory = memory;
+            this.initrd = initrd;
+        }
+
+        /** Returns the kernel. */
+        public GuestKernel kernel() {
+            return kernel;
+        }
+
+        /** Returns the kernel's command line. */
+        public CommandLine commandLine() {
+            return commandLine;
+        }
+
+        /** Returns the size of memory in bytes. */
+        public long memory() {
+            return memory;
+        }
+
+        /** Returns the first file system. */
+        public byte[] initrd() {
+            return initrd;
+        }
     }
 
     private void addBase(GuestKernel kernel, String word) throws IOException {

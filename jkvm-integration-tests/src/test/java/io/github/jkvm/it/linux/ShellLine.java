@@ -1,6 +1,5 @@
 package io.github.jkvm.it.linux;
 
-import io.github.jkvm.machine.MachineExit;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -14,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * What a guest sends over the serial line of its shell: the output of a command, then a zero byte, a word that no one can guess, a blank,
  * the command's exit status and a line feed. The guest's process 1 writes that (resource {@code init}).
  */
-final class ShellLine extends OutputStream {
+public final class ShellLine extends OutputStream {
     /** Bytes of output that a command may send. */
     private static final int LIMIT = 8 << 20;
 
@@ -23,7 +22,7 @@ final class ShellLine extends OutputStream {
     private final ByteArrayOutputStream mark = new ByteArrayOutputStream();
     private boolean inMark;
     private @Nullable Reply reply;
-    private @Nullable MachineExit end;
+    private @Nullable String end;
 
     /**
      * The end of a command.
@@ -96,9 +95,13 @@ final class ShellLine extends OutputStream {
         return output.toString(StandardCharsets.UTF_8);
     }
 
-    /** Says that no more will come. */
-    synchronized void end(MachineExit exit) {
-        end = exit;
+    /**
+     * Says that no more will come.
+     *
+     * @param how the machine has ended
+     */
+    public synchronized void end(String how) {
+        end = how;
         notifyAll();
     }
 
@@ -111,7 +114,7 @@ final class ShellLine extends OutputStream {
         long deadline = System.nanoTime() + limit.toNanos();
         while (reply == null) {
             if (end != null) {
-                throw new NoReply("the machine has ended (" + end + ")");
+                throw new NoReply(end);
             }
             long left = deadline - System.nanoTime();
             if (left <= 0) {
