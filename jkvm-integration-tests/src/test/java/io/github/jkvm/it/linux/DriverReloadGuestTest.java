@@ -17,7 +17,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 @RequiresLinuxGuest
 class DriverReloadGuestTest {
     private static final int TIMES = 100;
-    private static final Duration LIMIT = Duration.ofMinutes(4);
+    private static final Duration LIMIT = Duration.ofMinutes(8);
 
     /** Reads while the driver is taken away, then shows that the driver that came back reads as many bytes as it asks for. */
     private static final String RELOAD_RNG = """

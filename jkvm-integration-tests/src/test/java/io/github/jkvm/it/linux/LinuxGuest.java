@@ -72,8 +72,7 @@ public final class LinuxGuest implements AutoCloseable {
     }
 
     /** Boots a machine with these files and settings, and waits until it takes commands. */
-    static LinuxGuest boot(
-            LinuxGuestBuilder.BootFiles files, ShellLine line, List<Consumer<MachineBuilder>> settings)
+    static LinuxGuest boot(LinuxGuestBuilder.BootFiles files, ShellLine line, List<Consumer<MachineBuilder>> settings)
             throws InterruptedException {
         var port = new Serial16550(Port.COM2, line);
         var console = new ConsoleLog();
@@ -88,8 +87,7 @@ public final class LinuxGuest implements AutoCloseable {
                     .consoleOutput(console)
                     .device(port, PlatformAml.serial(Port.COM2));
             settings.forEach(change -> change.accept(builder));
-            var guest =
-                    new LinuxGuest(hypervisor, builder.build(), line, request -> send(port, request), console);
+            var guest = new LinuxGuest(hypervisor, builder.build(), line, request -> send(port, request), console);
             guest.start();
             return guest;
         } catch (Throwable failure) {
