@@ -24,12 +24,14 @@ has_jars() {
 
 # True if they are newer than their sources, too.
 is_built() {
-  local jar module
+  local jar module sources
   has_jars "$1" || return 1
   for jar in "$checkout/$1/target"/jkvm-*.jar "$checkout/$1/target/lib"/jkvm-*.jar; do
     module=$1
     case $jar in */lib/*) module=$(basename "$jar"); module=${module%%-[0-9]*} ;; esac
-    [ -z "$(find "$checkout/$module"/src/main/{java,resources} "$checkout/$module/pom.xml" \
+    sources=main
+    [[ $jar != *-tests.jar ]] || sources=test
+    [ -z "$(find "$checkout/$module/src/$sources"/{java,resources} "$checkout/$module/pom.xml" \
       -newer "$jar" -print -quit 2>/dev/null)" ] || return 1
   done
 }
