@@ -176,7 +176,12 @@ public final class DeviceFuzz {
             switch (choices.below(6)) {
                 case 0 -> chain.remove(at);
                 case 1 -> chain.add(at, buffer);
-                case 2 -> chain.set(at, new Buffer(choices.number(), buffer.length(), buffer.flags()));
+                case 2 -> {
+                    long address = choices.number();
+                    chain.set(at, new Buffer(address, buffer.length(), buffer.flags()));
+                    // The device may be told to write over a ring.
+                    corrupt |= Long.compareUnsigned(address, GuestDriver.BUFFERS) < 0;
+                }
                 case 3 -> chain.set(at, new Buffer(buffer.address(), choices.number() & 0xFFFF_FFFFL, buffer.flags()));
                 case 4 -> chain.set(at, new Buffer(buffer.address(), choices.below(64), buffer.flags()));
                 default -> chain.set(at, new Buffer(buffer.address(), buffer.length(), buffer.flags() ^ 2));
