@@ -317,6 +317,7 @@ public final class NetDevice extends VirtioDevice {
         backend.usePairs(count);
         for (int i = count; i < before; i++) {
             receiveQueues[i].putBack();
+            transmitQueues[i].stop();
         }
         later(this::pumpAll);
         return true;
@@ -328,6 +329,11 @@ public final class NetDevice extends VirtioDevice {
         }
         guestAccepts = offloads(mask);
         backend.guestAccepts(guestAccepts);
+        // A frame under way may be of a kind that is not accepted any more.
+        for (ReceiveQueue queue : receiveQueues) {
+            queue.putBack();
+        }
+        later(this::pumpAll);
         return true;
     }
 

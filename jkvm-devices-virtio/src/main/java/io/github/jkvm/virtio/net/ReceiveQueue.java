@@ -126,6 +126,11 @@ final class ReceiveQueue {
             }
             // "each buffer MUST be at least the size of the struct virtio_net_hdr" (virtio 1.2, 5.1.6.3.1)
             if (chain.readableBytes() != 0 || chain.writableBytes() < OffloadHeader.SIZE) {
+                if (count != 0) {
+                    // Those before it can only be put back, to be saved, if none behind them was completed.
+                    queue.putBack(chain);
+                    break;
+                }
                 counters.badReceiveChains.increment();
                 queue.complete(chain, 0);
                 bad++;
@@ -167,6 +172,8 @@ final class ReceiveQueue {
             }
             // "MUST set flags to zero" if GUEST_CSUM was not agreed on (virtio 1.2, 5.1.6.4.1)
             room.header().setFlags(0);
+        } else {
+            room.header().setFlags(room.header().flags() & (OffloadHeader.NEEDS_CHECKSUM | OffloadHeader.DATA_VALID));
         }
         return true;
     }

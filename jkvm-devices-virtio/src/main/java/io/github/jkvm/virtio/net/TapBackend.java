@@ -188,17 +188,22 @@ public final class TapBackend implements NetBackend {
         for (Offload offload : accepted) {
             flags |= TunIoctls.flag(offload);
         }
-        check("TUNSETOFFLOAD", queues[0].fd().tryIoctl(TunIoctls.TUNSETOFFLOAD, flags));
+        int result = queues[0].fd().tryIoctl(TunIoctls.TUNSETOFFLOAD, flags);
+        if (result == -Errno.EBADFD) {
+            gone();
+        } else if (result < 0) {
+            throw KvmException.of("TUNSETOFFLOAD", toString(), -result);
+        }
     }
 
     @Override
     public void usePairs(int pairs) {
         // The kernel spreads frames over all attached queues; one that nobody reads would swallow its share.
         for (int i = usedPairs; i < pairs; i++) {
-            check("TUNSETQUEUE", queues[i].attach(TunIoctls.IFF_ATTACH_QUEUE));
+            attach(queues[i], TunIoctls.IFF_ATTACH_QUEUE);
         }
         for (int i = pairs; i < usedPairs; i++) {
-            check("TUNSETQUEUE", queues[i].attach(TunIoctls.IFF_DETACH_QUEUE));
+            attach(queues[i], TunIoctls.IFF_DETACH_QUEUE);
         }
         usedPairs = pairs;
     }
@@ -218,11 +223,13 @@ public final class TapBackend implements NetBackend {
         return size;
     }
 
-    private void check(String request, int result) {
-        if (result == -Errno.EBADFD) {
+    private void attach(TapQueue queue, int flag) {
+        int result = queue.attach(flag);
+        // EINVAL: it belongs to no interface any more (Linux, drivers/net/tun.c, tun_set_queue).
+        if (result == -Errno.EINVAL || result == -Errno.EBADFD) {
             gone();
         } else if (result < 0) {
-            throw KvmException.of(request, toString(), -result);
+            throw KvmException.of("TUNSETQUEUE", toString(), -result);
         }
     }
 

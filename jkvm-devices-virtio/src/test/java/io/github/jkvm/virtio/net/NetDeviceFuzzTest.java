@@ -5,6 +5,7 @@ import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.VirtioDevice;
 import io.github.jkvm.virtio.fuzz.Choices;
 import io.github.jkvm.virtio.fuzz.DeviceFuzz;
+import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
 import io.github.jkvm.virtio.queue.TestBuffers;
 import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import java.lang.foreign.MemorySegment;
@@ -15,10 +16,9 @@ import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.Test;
 
 /** Hostile drivers: short headers, huge chains, wrong offloads, bad commands. And a network that is not better. */
-class NetDeviceFuzzTest {
+class NetDeviceFuzzTest extends DeviceFuzzTest {
     private static final int PAIRS = 2;
     private static final int CONTROL = 2 * PAIRS;
 
@@ -142,8 +142,8 @@ class NetDeviceFuzzTest {
         return tables.array();
     }
 
-    @Test
-    void survivesHostileDrivers() {
-        new DeviceFuzz(NetDeviceFuzzTest::device, NetDeviceFuzzTest::request).run();
+    @Override
+    protected DeviceFuzz fuzz() {
+        return new DeviceFuzz(NetDeviceFuzzTest::device, NetDeviceFuzzTest::request);
     }
 }

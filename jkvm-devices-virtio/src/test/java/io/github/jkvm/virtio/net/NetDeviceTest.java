@@ -407,6 +407,48 @@ class NetDeviceTest {
         assertThat(other.sent).hasSize(1);
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void canBeSavedWithABadBufferBehindGoodOnes(RingFormat format) {
+        NetDevice device = device().build();
+        var guest = NetGuest.start(device, format);
+        guest.post(2, 1526);
+        guest.driver.queue(NetGuest.RECEIVE).add(guest.driver.buffers().writable(1));
+        guest.driver.kick(NetGuest.RECEIVE);
+        assertThat(guest.driver.save()).isNotNull();
+        backend.give(NetGuest.frame(60));
+        backend.give(NetGuest.frame(61));
+        backend.events.readable(0);
+        for (long length : new long[] {72, 73, 0}) {
+            assertThat(guest.driver
+                            .queue(NetGuest.RECEIVE)
+                            .takeUsed()
+                            .orElseThrow()
+                            .length())
+                    .isEqualTo(length);
+        }
+        assertThat(device.counters()).containsEntry("badReceiveChains", 1L);
+    }
+
+    @Test
+    void sendsAgainOnAPairThatWasFullWhenItWasSwitchedOff() {
+        backend.maxPairs = 2;
+        NetDevice device = device().queuePairs(2).build();
+        var guest = NetGuest.start(device, RingFormat.SPLIT);
+        assertThat(guest.commandOn(4, 4, 0, (byte) 2, (byte) 0)).isZero();
+        backend.room = 0;
+        guest.driver
+                .queue(3)
+                .add(
+                        guest.driver.buffers().readable(new byte[12]),
+                        guest.driver.buffers().readable(NetGuest.frame(60)));
+        guest.driver.kick(3);
+        assertThat(guest.commandOn(4, 4, 0, (byte) 1, (byte) 0)).isZero();
+        backend.room = 1;
+        assertThat(guest.commandOn(4, 4, 0, (byte) 2, (byte) 0)).isZero();
+        assertThat(backend.sent).hasSize(1);
+    }
+
     @Test
     void asksTheGuestToAnnounceItselfAfterRestore() {
         NetDevice device = device().build();

@@ -73,4 +73,16 @@ final class TestPorts implements NetBackend.Events {
 
     @Override
     public void linkChanged(LinkState state) {}
+
+    /** Somebody who does not care. */
+    static final class Ignoring implements NetBackend.Events {
+        @Override
+        public void readable(int pair) {}
+
+        @Override
+        public void writable(int pair) {}
+
+        @Override
+        public void linkChanged(LinkState state) {}
+    }
 }
