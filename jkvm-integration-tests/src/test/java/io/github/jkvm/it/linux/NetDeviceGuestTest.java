@@ -1,0 +1,223 @@
+package io.github.jkvm.it.linux;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.jkvm.virtio.net.LinkState;
+import io.github.jkvm.virtio.net.MacAddress;
+import io.github.jkvm.virtio.net.NetDevice;
+import io.github.jkvm.virtio.net.StreamBackend;
+import io.github.jkvm.virtio.net.Switch;
+import io.github.jkvm.virtio.net.TapBackend;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Linux's virtio_net on networks of every kind, over each transport. */
+@RequiresLinuxGuest
+class NetDeviceGuestTest {
+    private static final Duration LIMIT = Duration.ofMinutes(4);
+    private static final int MIB = 1 << 20;
+
+    private static final int PORT = 5000;
+
+    /** Takes what one connection brings, without ending its own direction before, and sums it up. */
+    private static final String LISTEN = "mkfifo /tmp/never; nc -l -p " + PORT
+            + " <>/tmp/never >/tmp/got; rm /tmp/never; sha256sum </tmp/got";
+
+    /** What the guests load: virtio_net, and packet sockets. */
+    private static final String[] MODULES = {"virtio_net", "af_packet"};
+
+    @TempDir
+    Path folder;
+
+    private static LinuxGuest boot(GuestTransport transport, int vcpus, NetDevice device, byte[] file)
+            throws Exception {
+        return LinuxGuest.builder()
+                .modules(transport.module())
+                .modules(MODULES)
+                .programs("iperf3", "ping", "ip", "ethtool")
+                .file("/root/file", file)
+                .device(transport.of(device))
+                .vcpus(vcpus)
+                .start();
+    }
+
+    private static byte[] content() {
+        byte[] content = new byte[4 * MIB];
+        new SplittableRandom(5).nextBytes(content);
+        return content;
+    }
+
+    /** What is counted may be a little less than what iperf3 was told to move: it ends with some under way. */
+    private static void assertMovedBytes(NetDevice device, long sent, long received) {
+        assertThat(device.counters().get("sentBytes")).isGreaterThan(sent);
+        assertThat(device.counters().get("receivedBytes")).isGreaterThan(received);
+        assertThat(device.counters()).containsEntry("badSendChains", 0L).containsEntry("badReceiveChains", 0L);
+        assertThat(device.counters()).containsEntry("queueFaults", 0L);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void talksToItsHostThroughAnInterface(GuestTransport transport) throws Exception {
+        TapBackend tap = TapBackend.open("jkvm%d", 2);
+        String name = tap.interfaceName();
+        NetDevice device = NetDevice.builder("net0", tap)
+                .mac(MacAddress.of("52:54:00:00:00:01"))
+                .queuePairs(2)
+                .build();
+        byte[] content = content();
+        try (LinuxGuest guest = boot(transport, 2, device, content)) {
+            HostCommand.run("ip", "addr", "add", "10.99.0.1/24", "dev", name);
+            HostCommand.run("ip", "link", "set", name, "up");
+            guest.run("ip addr add 10.99.0.2/24 dev eth0 && ip link set eth0 up");
+            assertThat(guest.run("ping -c 3 -W 20 10.99.0.1")).contains(" 0% packet loss");
+            assertThat(HostCommand.run("ping", "-c", "3", "-W", "20", "10.99.0.2"))
+                    .contains(" 0% packet loss");
+            assertThat(guest.run("cat /sys/class/net/eth0/address")).isEqualTo("52:54:00:00:00:01");
+            // Cutting and checksums are left to the host.
+            assertThat(guest.run("ethtool -k eth0"))
+                    .contains("tx-checksumming: on", "tcp-segmentation-offload: on", "rx-checksumming: on");
+            try (var server = HostCommand.start("iperf3", "-s", "--forceflush", "-B", "10.99.0.1")) {
+                server.awaitLine("Server listening");
+                guest.run("iperf3 -c 10.99.0.1 -n 16M", LIMIT);
+                guest.run("iperf3 -c 10.99.0.1 -n 16M -R", LIMIT);
+                guest.run("iperf3 -c 10.99.0.1 -n 4M -u -b 0 -l 1400", LIMIT);
+            }
+            assertMovedBytes(device, 16 * MIB, 15 * MIB);
+            receivesWhatTheHostSends(guest, content);
+            guest.run("ethtool -K eth0 tso off tx off && ethtool -L eth0 combined 1");
+            sendsWhatTheHostReceives(guest, content);
+            followsTheCable(guest, device);
+        }
+        assertThat(Files.exists(Path.of("/sys/class/net", name))).isFalse();
+    }
+
+    private static void receivesWhatTheHostSends(LinuxGuest guest, byte[] content) throws Exception {
+        LinuxGuest.Command received = guest.begin(LISTEN);
+        try (Socket socket = connect("10.99.0.2")) {
+            socket.getOutputStream().write(content);
+            socket.shutdownOutput();
+            assertThat(socket.getInputStream().read()).isEqualTo(-1);
+        }
+        assertThat(received.await(LIMIT).output()).isEqualTo(guest.run("sha256sum </root/file") + "\n");
+    }
+
+    /** Connects to a guest as soon as it listens. */
+    private static Socket connect(String address) throws IOException {
+        long end = System.nanoTime() + LIMIT.toNanos();
+        while (true) {
+            try {
+                return new Socket(address, PORT);
+            } catch (ConnectException e) {
+                if (System.nanoTime() > end) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private static void sendsWhatTheHostReceives(LinuxGuest guest, byte[] content) throws Exception {
+        try (var server = new ServerSocket(PORT)) {
+            LinuxGuest.Command sent = guest.begin("nc 10.99.0.1 " + PORT + " </root/file");
+            server.setSoTimeout((int) LIMIT.toMillis());
+            try (Socket socket = server.accept()) {
+                assertThat(socket.getInputStream().readAllBytes()).isEqualTo(content);
+            }
+            assertThat(sent.await(LIMIT).status()).isZero();
+        }
+    }
+
+    private static void followsTheCable(LinuxGuest guest, NetDevice device) throws Exception {
+        device.setLink(LinkState.DOWN);
+        guest.run("while [ $(cat /sys/class/net/eth0/carrier) = 1 ]; do sleep 0.1; done");
+        device.setLink(LinkState.UP);
+        guest.run("while [ $(cat /sys/class/net/eth0/carrier) = 0 ]; do sleep 0.1; done");
+        guest.run("ping -c 1 -W 20 10.99.0.1");
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void reachesItsHostThroughPasst(GuestTransport transport) throws Exception {
+        // passt takes over addresses and routes of the host, so the host needs some.
+        try (TapBackend outside = TapBackend.open("jkvm%d")) {
+            HostCommand.run("ip", "addr", "add", "10.98.0.2/24", "dev", outside.interfaceName());
+            HostCommand.run("ip", "link", "set", outside.interfaceName(), "up");
+            Path socket = folder.resolve("socket");
+            // Others' part: passt gives up its privileges.
+            folder.toFile().setExecutable(true, false);
+            try (var passt = HostCommand.start(
+                            "passt",
+                            "--foreground",
+                            "--one-off",
+                            "--ipv4-only",
+                            "--socket",
+                            socket.toString(),
+                            "--interface",
+                            outside.interfaceName(),
+                            "--address",
+                            "10.98.0.2",
+                            "--netmask",
+                            "24",
+                            "--gateway",
+                            "10.98.0.1",
+                            "--runas",
+                            "0",
+                            "--mtu",
+                            "65520",
+                            "--stderr");
+                    var server = HostCommand.start("iperf3", "-s", "--forceflush", "-B", "127.0.0.1")) {
+                server.awaitLine("Server listening");
+                passt.awaitLine("You can now start qemu");
+                NetDevice device = NetDevice.builder("net0", StreamBackend.connect(UnixDomainSocketAddress.of(socket)))
+                        .mtu(65_520)
+                        .build();
+                try (LinuxGuest guest = boot(transport, 1, device, new byte[0])) {
+                    guest.run("ip addr add 10.98.0.2/24 dev eth0 && ip link set eth0 up"
+                            + " && ip route add default via 10.98.0.1");
+                    // The gateway's address stands for the host's loopback.
+                    guest.run("iperf3 -c 10.98.0.1 -n 8M", LIMIT);
+                    guest.run("iperf3 -c 10.98.0.1 -n 8M -R", LIMIT);
+                    assertMovedBytes(device, 7 * MIB, 7 * MIB);
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void guestsTalkToEachOtherOverASwitch(GuestTransport transport) throws Exception {
+        byte[] content = content();
+        try (Switch network = Switch.builder().build()) {
+            NetDevice one = NetDevice.builder("net0", network.newPort()).build();
+            NetDevice two = NetDevice.builder("net0", network.newPort()).build();
+            try (LinuxGuest first = boot(transport, 1, one, content);
+                    LinuxGuest second = boot(transport, 1, two, new byte[0])) {
+                first.run("ip addr add 10.97.0.1/24 dev eth0 && ip link set eth0 up");
+                second.run("ip addr add 10.97.0.2/24 dev eth0 && ip link set eth0 up");
+                assertThat(second.run("ping -c 3 -W 20 10.97.0.1")).contains(" 0% packet loss");
+                first.run(
+                        "iperf3 -s -D --forceflush -I /tmp/iperf.pid >/dev/null 2>&1 && until [ -s /tmp/iperf.pid ]; do :; done");
+                second.run("until iperf3 -c 10.97.0.1 -n 16M; do sleep 0.2; done", LIMIT);
+                second.run("iperf3 -c 10.97.0.1 -n 16M -R", LIMIT);
+                assertMovedBytes(one, 15 * MIB, 15 * MIB);
+                assertThat(one.counters()).containsEntry("checksumsCompleted", 0L);
+                // A guest that wants its frames whole gets them whole.
+                second.run("ethtool -K eth0 lro off gro off && ip link set eth0 down && ip link set eth0 up");
+                LinuxGuest.Command received = second.begin(LISTEN);
+                String sum = first.run(
+                        "until nc 10.97.0.2 " + PORT + " </root/file 2>/dev/null; do :; done; sha256sum </root/file",
+                        LIMIT);
+                assertThat(received.await(LIMIT).output()).isEqualTo(sum + "\n");
+            }
+        }
+    }
+}
