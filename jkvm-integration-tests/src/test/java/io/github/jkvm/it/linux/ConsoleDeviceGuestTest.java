@@ -2,22 +2,21 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.jkvm.Device;
-import io.github.jkvm.virtio.VirtioDevice;
-import io.github.jkvm.virtio.VirtioMmio;
 import io.github.jkvm.virtio.console.ConsoleDevice;
 import io.github.jkvm.virtio.console.ConsolePort;
 import io.github.jkvm.virtio.console.TerminalSize;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Function;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Linux talks to the program over terminals and ports. */
 @RequiresLinuxGuest
@@ -25,13 +24,12 @@ class ConsoleDeviceGuestTest {
     private static final Duration LIMIT = Duration.ofMinutes(2);
     private static final int BYTES = 300_000;
 
-    @Test
-    void carriesBytesOverSeveralPortsByMmio() throws Exception {
-        carriesBytes("virtio_mmio", VirtioMmio::new);
-    }
+    /** Opens the terminal as it is: the kernel forgets its settings when the last one closes it. */
+    private static final String RAW = "exec 3<>/dev/hvc0; stty raw -echo <&3; ";
 
-    private static void carriesBytes(String transportModule, Function<VirtioDevice, Device> transport)
-            throws Exception {
+    @ParameterizedTest
+    @EnumSource
+    void carriesBytesOverSeveralPorts(GuestTransport transport) throws Exception {
         ConsoleDevice device = ConsoleDevice.builder("console0")
                 .console()
                 .data("org.example.up")
@@ -39,9 +37,9 @@ class ConsoleDeviceGuestTest {
                 .maxPorts(4)
                 .build();
         try (LinuxGuest guest = LinuxGuest.builder()
-                .modules(transportModule)
+                .modules(transport.module())
                 .modulesAtHand("virtio_console")
-                .device(transport.apply(device))
+                .device(transport.of(device))
                 .start()) {
             guest.run("modprobe virtio_console");
             guest.run(await("test -e /dev/vport0p2"));
@@ -75,7 +73,7 @@ class ConsoleDeviceGuestTest {
             hotPlugs(guest, device);
             usesTerminal(guest, device);
 
-            guest.run("for i in $(seq 5); do modprobe -r virtio_console && modprobe virtio_console || exit 1; done");
+            guest.run("for i in $(seq 5); do rmmod virtio_console && modprobe virtio_console || exit 1; done");
             guest.run(await("test -e /dev/vport0p2"));
             down.outputStream().write("again\n".getBytes(StandardCharsets.US_ASCII));
             assertThat(guest.run("head -n 1 </dev/vport0p2")).isEqualTo("again");
@@ -97,7 +95,7 @@ class ConsoleDeviceGuestTest {
     private static void usesTerminal(LinuxGuest guest, ConsoleDevice device) throws Exception {
         ConsolePort terminal = device.port(0);
         terminal.resize(new TerminalSize(132, 43));
-        guest.run("stty raw -echo </dev/hvc0; echo from the terminal >/dev/hvc0");
+        guest.run(RAW + "echo from the terminal >&3");
         assertThat(new String(terminal.inputStream().readNBytes(18), StandardCharsets.US_ASCII))
                 .isEqualTo("from the terminal\n");
         guest.run(await("stty size </dev/hvc0 | grep -qx '43 132'"));
@@ -108,14 +106,13 @@ class ConsoleDeviceGuestTest {
         ConsoleDevice device =
                 ConsoleDevice.builder("console0").console().size(100, 30).build();
         try (LinuxGuest guest = LinuxGuest.builder()
-                .modules("virtio_mmio", "virtio_console")
-                .device(new VirtioMmio(device))
+                .modules(GuestTransport.MMIO.module(), "virtio_console")
+                .device(GuestTransport.MMIO.of(device))
                 .start()) {
             guest.run(await("stty size </dev/hvc0 | grep -qx '30 100'"));
             device.port(0).resize(new TerminalSize(90, 20));
             guest.run(await("stty size </dev/hvc0 | grep -qx '20 90'"));
-            LinuxGuest.Command echo =
-                    guest.begin("stty raw -echo </dev/hvc0; echo ready >/dev/hvc0; head -n 1 </dev/hvc0");
+            LinuxGuest.Command echo = guest.begin(RAW + "echo ready >&3; head -n 1 <&3");
             assertThat(new String(device.port(0).inputStream().readNBytes(6), StandardCharsets.US_ASCII))
                     .isEqualTo("ready\n");
             device.port(0).outputStream().write("typed\n".getBytes(StandardCharsets.US_ASCII));
@@ -132,7 +129,7 @@ class ConsoleDeviceGuestTest {
     private static String sha256(byte[] bytes) {
         try {
             return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-        } catch (java.security.NoSuchAlgorithmException e) {
+        } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e);
         }
     }

@@ -2,17 +2,14 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.jkvm.Device;
 import io.github.jkvm.virtio.RateLimiter;
-import io.github.jkvm.virtio.VirtioDevice;
-import io.github.jkvm.virtio.VirtioMmio;
 import io.github.jkvm.virtio.rng.EntropySource;
 import io.github.jkvm.virtio.rng.RngDevice;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.HexFormat;
-import java.util.function.Function;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Linux takes random bytes of the host. */
 @RequiresLinuxGuest
@@ -32,17 +29,14 @@ class RngDeviceGuestTest {
         }
     }
 
-    @Test
-    void readsHwrngOverMmio() throws Exception {
-        readsHwrng("virtio_mmio", VirtioMmio::new);
-    }
-
-    private static void readsHwrng(String transportModule, Function<VirtioDevice, Device> transport) throws Exception {
+    @ParameterizedTest
+    @EnumSource
+    void readsHwrng(GuestTransport transport) throws Exception {
         var device = new RngDevice("rng0", new Counting(), RateLimiter.unlimited());
         try (LinuxGuest guest = LinuxGuest.builder()
-                .modules(transportModule)
+                .modules(transport.module())
                 .modulesAtHand("virtio_rng")
-                .device(transport.apply(device))
+                .device(transport.of(device))
                 .start()) {
             guest.run("modprobe virtio_rng");
             assertThat(guest.run("cat /sys/class/misc/hw_random/rng_current")).startsWith("virtio_rng");
@@ -59,7 +53,7 @@ class RngDeviceGuestTest {
             assertThat(device.counters().get("bytes")).isGreaterThanOrEqualTo(READ);
 
             guest.run("for i in $(seq " + RELOADS
-                    + "); do modprobe -r virtio_rng || exit 1; modprobe virtio_rng || exit 2;"
+                    + "); do rmmod virtio_rng || exit 1; modprobe virtio_rng || exit 2;"
                     + " head -c 100 /dev/hwrng >/tmp/got || exit 3; test $(wc -c </tmp/got) -eq 100 || exit 4; done");
             assertThat(device.counters().get("resets")).isGreaterThanOrEqualTo(RELOADS);
             assertThat(device.counters()).containsEntry("queueFaults", 0L);
