@@ -36,8 +36,8 @@ import org.jspecify.annotations.Nullable;
  * {@code bytesToGuest}, {@code bytesDropped} (of the guest's, with no one to read them), {@code controlMessages} of the driver and the
  * {@code badControlMessages} among them, {@code shortBuffers} without room for what the driver was to be told.
  *
- * <p>The order of the two numbers in a message of a port's new size is that of virtio 1.2, columns first. Linux before 6.15 reads them the other way
- * round, but not those of a device of one console, which are in the configuration space.
+ * <p>The order of the two numbers in a message of a port's new size is that of virtio 1.2, columns first. Linux has read them the other way
+ * round for many years (until its commit 5326ab737a47), but never those of a device of one console, which are in the configuration space.
  */
 public final class ConsoleDevice extends VirtioDevice {
     /** What it is (virtio 1.2, 5.3.1). */
