@@ -84,7 +84,7 @@ class ConsoleDeviceGuestTest {
     private static void hotPlugs(LinuxGuest guest, ConsoleDevice device) throws Exception {
         ConsolePort later = device.addPort("org.example.later");
         guest.run(await("test -e /dev/vport0p3"));
-        LinuxGuest.Command echo = guest.begin("head -n 1 </dev/vport0p3");
+        GuestShell.Command echo = guest.begin("head -n 1 </dev/vport0p3");
         assertThat(later.awaitGuestOpen(LIMIT)).isTrue();
         later.outputStream().write("hello\n".getBytes(StandardCharsets.US_ASCII));
         assertThat(echo.await(LIMIT).output()).isEqualTo("hello\n");
@@ -112,7 +112,7 @@ class ConsoleDeviceGuestTest {
             guest.run(await("stty size </dev/hvc0 | grep -qx '30 100'"));
             device.port(0).resize(new TerminalSize(90, 20));
             guest.run(await("stty size </dev/hvc0 | grep -qx '20 90'"));
-            LinuxGuest.Command echo = guest.begin(RAW + "echo ready >&3; head -n 1 <&3");
+            GuestShell.Command echo = guest.begin(RAW + "echo ready >&3; head -n 1 <&3");
             assertThat(new String(device.port(0).inputStream().readNBytes(6), StandardCharsets.US_ASCII))
                     .isEqualTo("ready\n");
             device.port(0).outputStream().write("typed\n".getBytes(StandardCharsets.US_ASCII));

@@ -30,8 +30,8 @@ class NetDeviceGuestTest {
     private static final int PORT = 5000;
 
     /** Takes what one connection brings, without ending its own direction before, and sums it up. */
-    private static final String LISTEN = "mkfifo /tmp/never; nc -l -p " + PORT
-            + " <>/tmp/never >/tmp/got; rm /tmp/never; sha256sum </tmp/got";
+    private static final String LISTEN =
+            "mkfifo /tmp/never; nc -l -p " + PORT + " <>/tmp/never >/tmp/got; rm /tmp/never; sha256sum </tmp/got";
 
     /** What the guests load: virtio_net, and packet sockets. */
     private static final String[] MODULES = {"virtio_net", "af_packet"};
@@ -102,7 +102,7 @@ class NetDeviceGuestTest {
     }
 
     private static void receivesWhatTheHostSends(LinuxGuest guest, byte[] content) throws Exception {
-        LinuxGuest.Command received = guest.begin(LISTEN);
+        GuestShell.Command received = guest.begin(LISTEN);
         try (Socket socket = connect("10.99.0.2")) {
             socket.getOutputStream().write(content);
             socket.shutdownOutput();
@@ -127,7 +127,7 @@ class NetDeviceGuestTest {
 
     private static void sendsWhatTheHostReceives(LinuxGuest guest, byte[] content) throws Exception {
         try (var server = new ServerSocket(PORT)) {
-            LinuxGuest.Command sent = guest.begin("nc 10.99.0.1 " + PORT + " </root/file");
+            GuestShell.Command sent = guest.begin("nc 10.99.0.1 " + PORT + " </root/file");
             server.setSoTimeout((int) LIMIT.toMillis());
             try (Socket socket = server.accept()) {
                 assertThat(socket.getInputStream().readAllBytes()).isEqualTo(content);
@@ -212,7 +212,7 @@ class NetDeviceGuestTest {
                 assertThat(one.counters()).containsEntry("checksumsCompleted", 0L);
                 // A guest that wants its frames whole gets them whole.
                 second.run("ethtool -K eth0 lro off gro off && ip link set eth0 down && ip link set eth0 up");
-                LinuxGuest.Command received = second.begin(LISTEN);
+                GuestShell.Command received = second.begin(LISTEN);
                 String sum = first.run(
                         "until nc 10.97.0.2 " + PORT + " </root/file 2>/dev/null; do :; done; sha256sum </root/file",
                         LIMIT);

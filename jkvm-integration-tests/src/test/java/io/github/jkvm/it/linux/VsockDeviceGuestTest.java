@@ -62,7 +62,7 @@ class VsockDeviceGuestTest {
             guest.run(ECHO_SERVER);
             try (VsockListener listener = device.listen(5000)) {
                 // 32 connections of the guest, each of which gets back what it sends ...
-                LinuxGuest.Command clients = guest.begin("for i in $(seq " + EACH_WAY + "); do ("
+                GuestShell.Command clients = guest.begin("for i in $(seq " + EACH_WAY + "); do ("
                         + "head -c " + BYTES + " /dev/urandom >/tmp/in$i;"
                         + "socat -t 60 - VSOCK-CONNECT:2:5000 </tmp/in$i >/tmp/out$i;"
                         + "cmp /tmp/in$i /tmp/out$i && echo same >/tmp/result$i; rm -f /tmp/in$i /tmp/out$i"
@@ -163,7 +163,7 @@ class VsockDeviceGuestTest {
             }
             try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
                 server.bind(UnixDomainSocketAddress.of(folder.resolve("v.sock_6000")));
-                LinuxGuest.Command command =
+                GuestShell.Command command =
                         guest.begin("echo to the host | socat -t 60 - VSOCK-CONNECT:2:6000; echo status $?");
                 try (SocketChannel accepted = server.accept()) {
                     assertThat(new String(readAll(accepted), StandardCharsets.US_ASCII))
