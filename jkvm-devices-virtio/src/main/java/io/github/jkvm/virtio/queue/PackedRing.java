@@ -82,9 +82,8 @@ final class PackedRing extends Rings {
 
     @Override
     boolean hasNext() {
-        // Length, id and flags as one number. The driver writes the flags last, and a processor reads 8 aligned bytes
-        // at once, so
-        // flags that say available come with the length and id that belong to them.
+        // Length, id and flags as one number. The driver writes the flags last, and a processor reads 8 aligned
+        // bytes at once, so flags that say available come with the length and id that belong to them.
         seen = memory().readLongAcquire(layout.descriptor(slot(nextAvailable)) + Long.BYTES);
         return isAvailable(PackedWalker.flags(seen));
     }
@@ -125,9 +124,8 @@ final class PackedRing extends Rings {
         if (written != 0) {
             flags |= ChainChecks.WRITE;
         }
-        // One ordered write of length, id and flags: the driver that sees the flags sees the rest, and what the device
-        // wrote to the
-        // buffers. The address stays as it is (virtio 1.2, 2.8.4).
+        // One ordered write of length, id and flags: the driver that sees the flags sees the rest, and what the
+        // device wrote to the buffers. The address stays as it is (virtio 1.2, 2.8.4).
         long rest = (long) flags << 48 | (long) head << 32 | Integer.toUnsignedLong(written);
         long address = layout.descriptor(slot(nextUsed)) + Long.BYTES;
         if (held && heldAddress == 0) {

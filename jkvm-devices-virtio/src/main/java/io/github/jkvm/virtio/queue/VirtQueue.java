@@ -281,9 +281,9 @@ public final class VirtQueue {
         }
         int completed = unannounced;
         unannounced = 0;
-        // What was completed is out before the driver's wish is read. Otherwise both sides could miss each other: the
-        // driver
-        // asks for an interrupt and then finds nothing, while the device publishes and still sees the old wish.
+        // What was completed is out before the driver's wish is read. Otherwise both sides could miss each other:
+        // the driver asks for an interrupt and then finds nothing, while the device publishes and still sees the
+        // old wish.
         VarHandle.fullFence();
         try {
             return rings.driverWantsInterrupt(completed);
@@ -319,7 +319,7 @@ public final class VirtQueue {
         try {
             rings.enableNotifications();
             // The wish is out before the ring is read again: the counterpart of the driver's barrier of virtio 1.2,
-            // 2.7.13.4.1.
+            // 2.7.13.4.1 and 2.8.21.3.1.
             VarHandle.fullFence();
             return rings.hasNext();
         } catch (GuestMemoryException e) {
