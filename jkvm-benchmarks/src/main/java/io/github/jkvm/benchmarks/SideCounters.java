@@ -47,7 +47,8 @@ final class SideCounters {
             for (Path thread : threads) {
                 for (String line : Files.readAllLines(thread.resolve("status"))) {
                     if (line.startsWith("voluntary_ctxt_switches:")) {
-                        sum += Long.parseLong(line.substring(line.indexOf(':') + 1).strip());
+                        sum += Long.parseLong(
+                                line.substring(line.indexOf(':') + 1).strip());
                     }
                 }
             }

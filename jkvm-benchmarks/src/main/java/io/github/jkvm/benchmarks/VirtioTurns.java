@@ -66,7 +66,8 @@ final class VirtioTurns {
         String output = shell.run(job.command(), LIMIT);
         double rate = Double.parseDouble(output.strip());
         // The job's start and its ramp are in the counts but not in the rate: good enough to see where time goes.
-        String counts = SideCounters.perOperation(before, SideCounters.of(pid), job.operations(rate) * VirtioJob.SECONDS);
+        String counts =
+                SideCounters.perOperation(before, SideCounters.of(pid), job.operations(rate) * VirtioJob.SECONDS);
         System.err.printf(Locale.ROOT, "%s %s: %.0f %s;%s%n", job.name(), name, rate, job.unit(), counts);
         return rate;
     }
