@@ -14,5 +14,6 @@ module io.github.jkvm.virtio {
     exports io.github.jkvm.virtio.pmem;
     exports io.github.jkvm.virtio.queue;
     exports io.github.jkvm.virtio.rng;
+    exports io.github.jkvm.virtio.vhost;
     exports io.github.jkvm.virtio.vsock;
 }

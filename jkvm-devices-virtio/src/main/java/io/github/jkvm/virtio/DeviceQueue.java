@@ -119,6 +119,43 @@ public final class DeviceQueue {
         checkFault();
     }
 
+    /* For devices whose queues another process serves. */
+
+    /**
+     * Returns where the queue is.
+     *
+     * @return what the driver wrote, checked; of size 0 if the queue is not in use
+     */
+    public QueueLayout layout() {
+        return queue.layout();
+    }
+
+    /**
+     * Returns where its rings stand.
+     *
+     * @return as {@link VirtQueue#position()}
+     */
+    public int position() {
+        return queue.position();
+    }
+
+    /**
+     * Goes on where another process has left the rings.
+     *
+     * @param position where they stand
+     * @return false if there is no such place in the rings
+     */
+    public boolean moveTo(int position) {
+        return queue.moveTo(position);
+    }
+
+    /** Interrupts the driver, which the other process has found to want it. */
+    public void signal() {
+        if (queue.isActive()) {
+            core.interruptForQueue(index);
+        }
+    }
+
     /** Advises the driver not to notify the device of new chains, which looks for them anyway. */
     public void disableNotifications() {
         queue.disableNotifications();

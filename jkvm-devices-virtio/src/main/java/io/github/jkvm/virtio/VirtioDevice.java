@@ -118,6 +118,16 @@ public abstract class VirtioDevice implements AutoCloseable {
     }
 
     /**
+     * Has the device offer no more ring and transport features than these. For {@link #attached}: to a device whose queues another process serves, which may
+     * not know all of them.
+     *
+     * @param mask the features that may be offered, if they would be
+     */
+    protected final void limitRingFeatures(long mask) {
+        ringFeatures &= mask;
+    }
+
+    /**
      * Returns what the device has counted since it was made. Every device has {@code notifications} served, {@code chains} completed, {@code
      * interrupts} sent for queues, {@code queueFaults} of the driver, {@code resets}, and {@code failures} of its own code.
      *

@@ -70,6 +70,12 @@ public final class GuestDriver {
         return new GuestDriver(device, memory, new TestBuffers(memory, BUFFERS, MEMORY_BYTES - BUFFERS));
     }
 
+    /** Attaches a device to a guest with memory of the test's making, of {@link #MEMORY_BYTES} at address 0. */
+    public static GuestDriver attach(VirtioDevice device, MemoryRegion region) {
+        GuestMemory memory = GuestMemory.of(region);
+        return new GuestDriver(device, memory, new TestBuffers(memory, BUFFERS, MEMORY_BYTES - BUFFERS));
+    }
+
     /** Attaches a device and starts its driver, with all features that it offers and rings of a format. */
     public static GuestDriver start(VirtioDevice device, RingFormat format) {
         if (format == RingFormat.PACKED) {

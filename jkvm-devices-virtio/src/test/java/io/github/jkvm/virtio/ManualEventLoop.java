@@ -118,6 +118,13 @@ public final class ManualEventLoop implements EventLoop {
         }
     }
 
+    /** Has everyone look at the source they wait for, whether it is ready or not. */
+    public void checkSources() {
+        for (Ready each : List.copyOf(sources)) {
+            each.action().accept(EventSource.READABLE);
+        }
+    }
+
     @Override
     public Registration onRing(Doorbell doorbell, Runnable action) {
         return ((FakeBus.Bell) doorbell).register(action);

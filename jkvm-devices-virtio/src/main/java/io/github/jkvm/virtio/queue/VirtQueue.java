@@ -115,6 +115,44 @@ public final class VirtQueue {
     }
 
     /**
+     * Returns where the queue is, for a device whose queues another process serves.
+     *
+     * @return what the driver wrote; of size 0 if the queue is not in use
+     */
+    public QueueLayout layout() {
+        return layout;
+    }
+
+    /**
+     * Returns where the rings stand while no chain is in flight: the next index of a split queue's available ring; of a packed queue, the next place, with
+     * the driver's wrap counter in bit 15 (virtio 1.2, 2.8.1).
+     *
+     * @return the position, 0 to 65535; 0 if the queue is not in use
+     */
+    public int position() {
+        return isActive() ? rings.position() : 0;
+    }
+
+    /**
+     * Goes on where another process has left the rings, with no chain in flight.
+     *
+     * @param position where they stand
+     * @return false if there is no such place in the rings, and nothing is changed
+     * @throws IllegalStateException if chains are in flight
+     */
+    public boolean moveTo(int position) {
+        if (inFlight.count() != 0) {
+            throw new IllegalStateException(inFlight.count() + " chains are in flight; complete them or put them back");
+        }
+        boolean inRing = RingFormat.of(features) == RingFormat.SPLIT || PackedRing.isPosition(layout, position);
+        if (!isActive() || position < 0 || position > 0xFFFF || !inRing) {
+            return false;
+        }
+        rings.begin(layout, features, position);
+        return true;
+    }
+
+    /**
      * Tells whether the queue is in use: activated, and neither reset nor stopped since.
      *
      * @return true if it is
