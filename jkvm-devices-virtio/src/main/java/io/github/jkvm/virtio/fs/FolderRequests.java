@@ -41,10 +41,20 @@ final class FolderRequests {
     /** How a listing tells of each file. */
     private enum Form {
         /** Name, kind and number. */
-        PLAIN,
+        PLAIN(32),
         /** That and its attributes, with a reference to it. */
-        PLUS
+        PLUS(ENTRY_OUT + 32);
+
+        /** Of an entry that takes {@link #LEAST_ENTRY} bytes of the host's; for longer names the two are closer to one another. */
+        private final int bytes;
+
+        Form(int bytes) {
+            this.bytes = bytes;
+        }
     }
+
+    /** What the host's shortest entry takes. */
+    private static final int LEAST_ENTRY = 24;
 
     private final SharedFolder folder;
     private final HandleTable handles;
@@ -101,30 +111,40 @@ final class FolderRequests {
     }
 
     private int list(FuseExchange x, Inode inode, Handle handle, int room, Form form) {
-        MemorySegment entries = x.scratch().entries();
-        // What is read and does not fit is read again by the next request; an entry of the guest takes that many times
-        // the host's.
-        int wanted = form == Form.PLUS ? room / 4 : room;
-        long read;
-        // The position is the open folder's.
         synchronized (handle) {
-            long offset = Libc.lseek(handle.fd(), x.argumentLong(READ_OFFSET), SEEK_SET);
-            if (offset < 0) {
-                return (int) offset;
+            // The position is the open folder's. It is not set without need: on file systems that only count entries
+            // (tmpfs before
+            // Linux 6.6), files would be passed over while others are being removed.
+            long offset = x.argumentLong(READ_OFFSET);
+            if (offset != handle.position()) {
+                long moved = Libc.lseek(handle.fd(), offset, SEEK_SET);
+                if (moved < 0) {
+                    return (int) moved;
+                }
+                handle.moveTo(offset);
             }
-            read = FileCalls.getdents64(
-                    handle.fd(), entries, Math.min(Math.max(wanted, LEAST_READ), entries.byteSize()));
+            return read(x, inode, handle, room, form);
         }
+    }
+
+    private int read(FuseExchange x, Inode inode, Handle handle, int room, Form form) {
+        MemorySegment entries = x.scratch().entries();
+        // No more than fits the reply whatever the names are, unless that would be too little for the longest.
+        long wanted = Math.max((long) room * LEAST_ENTRY / form.bytes, LEAST_READ);
+        long read = FileCalls.getdents64(handle.fd(), entries, Math.min(wanted, entries.byteSize()));
         if (read < 0) {
             return (int) read;
         }
         int used = 0;
         for (long at = 0; at < read; ) {
             int length = Short.toUnsignedInt(entries.get(JAVA_SHORT_UNALIGNED, at + HOST_RECLEN));
-            int added = add(x, inode, handle, used, room, entries.asSlice(at, length), form);
+            MemorySegment entry = entries.asSlice(at, length);
+            int added = add(x, inode, handle, used, room, entry, form);
             if (added == 0) {
+                handle.lost();
                 break;
             }
+            handle.moveTo(entry.get(JAVA_LONG_UNALIGNED, HOST_OFF));
             used += added;
             at += length;
         }

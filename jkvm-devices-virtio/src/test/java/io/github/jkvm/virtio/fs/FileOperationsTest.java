@@ -23,6 +23,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
@@ -320,6 +321,46 @@ class FileOperationsTest {
             assertThat(client.list(FuseLayout.READDIR, ROOT, size)).isEqualTo(expected);
             assertThat(client.list(FuseLayout.READDIRPLUS, ROOT, size)).isEqualTo(expected);
         }
+    }
+
+    /** What rm -r does: a listing goes on while what it told of is removed. */
+    @Test
+    void listsWhatIsLeftWhileFilesAreRemoved() throws IOException {
+        for (int i = 0; i < 300; i++) {
+            Files.createFile(folder.resolve("file" + i));
+        }
+        long handle = client.handle(client.opendir(ROOT));
+        long offset = 0;
+        Reply reply = client.readdir(FuseLayout.READDIR, ROOT, handle, offset, 4096);
+        while (reply.body().limit() > 0) {
+            for (int at = 0; at < reply.body().limit(); ) {
+                byte[] name = new byte[reply.intAt(at + FuseLayout.DIRENT_NAMELEN)];
+                reply.body().get(at + FuseLayout.DIRENT_NAME, name);
+                client.unlink(ROOT, new String(name, UTF_8));
+                offset = reply.longAt(at + FuseLayout.DIRENT_OFF);
+                at += FuseLayout.aligned(FuseLayout.DIRENT + name.length);
+            }
+            reply = client.readdir(FuseLayout.READDIR, ROOT, handle, offset, 4096);
+        }
+
+        assertThat(folder).isEmptyDirectory();
+    }
+
+    @Test
+    void listsAnewFromAnyPlaceThatItTold() throws IOException {
+        for (int i = 0; i < 50; i++) {
+            Files.createFile(folder.resolve("file" + i));
+        }
+        long handle = client.handle(client.opendir(ROOT));
+        Reply whole = client.readdir(FuseLayout.READDIR, ROOT, handle, 0, 4096);
+        int second = FuseLayout.aligned(FuseLayout.DIRENT + whole.intAt(FuseLayout.DIRENT_NAMELEN));
+        long afterFirst = whole.longAt(FuseLayout.DIRENT_OFF);
+
+        Reply rest = client.readdir(FuseLayout.READDIR, ROOT, handle, afterFirst, 4096);
+
+        assertThat(rest.bytes()).startsWith(Arrays.copyOfRange(whole.bytes(), second, second + 400));
+        assertThat(client.readdir(FuseLayout.READDIR, ROOT, handle, 0, 4096).bytes())
+                .isEqualTo(whole.bytes());
     }
 
     @Test

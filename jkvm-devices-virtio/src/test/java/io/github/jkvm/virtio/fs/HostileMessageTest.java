@@ -29,11 +29,11 @@ class HostileMessageTest {
     private static final int OPEN_FILES = 16;
     private static final int MESSAGES = 100;
 
-    private static final List<String> NAMES = List.of(
+    static final List<String> NAMES = List.of(
             "a", "b", "c", "d", "e", "secret", "user.x", "user.y", "", ".", "..", "../outside", "/", "security.x");
 
     /** Sizes of what comes before the names, by opcode. */
-    private static final Map<Integer, Integer> STRUCTURES = Map.ofEntries(
+    static final Map<Integer, Integer> STRUCTURES = Map.ofEntries(
             Map.entry(FuseLayout.FORGET, FuseLayout.FORGET_IN),
             Map.entry(FuseLayout.GETATTR, 16),
             Map.entry(FuseLayout.SETATTR, FuseLayout.SETATTR_IN),

@@ -1,0 +1,79 @@
+package io.github.jkvm.virtio.fs;
+
+import io.github.jkvm.virtio.fuzz.Choices;
+import io.github.jkvm.virtio.fuzz.DeviceFuzz;
+import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
+import io.github.jkvm.virtio.queue.TestBuffers;
+import io.github.jkvm.virtio.queue.TestDriver.Buffer;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.io.TempDir;
+
+class FsDeviceFuzzTest extends DeviceFuzzTest {
+    @TempDir
+    private Path folder;
+
+    @Override
+    protected DeviceFuzz fuzz() {
+        return new DeviceFuzz(this::device, FsDeviceFuzzTest::request);
+    }
+
+    private FsDevice device() {
+        try {
+            Path shared = Files.createDirectories(folder.resolve("shared"));
+            FsOptions limits =
+                    FsOptions.readWrite().withMaxFiles(64).withMaxOpenFiles(16).withWorkers(2);
+            return new FsDevice("fs0", "share", shared, limits);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static void request(Choices choices, int queue, TestBuffers buffers, List<Buffer> chain) {
+        // A session has to begin, and would soon end if it did so as often as it begins.
+        int opcode = choices.oneIn(8)
+                ? FuseLayout.INIT
+                : choices.oneIn(32) ? (int) choices.number() : choices.below(FuseLayout.SYNCFS + 3);
+        byte[] arguments = arguments(choices, opcode);
+        int length = FuseLayout.IN_HEADER + arguments.length;
+        ByteBuffer message = FuseClient.args(length)
+                .putInt(choices.oneIn(32) ? (int) choices.number() : length)
+                .putInt(opcode)
+                .putLong(choices.number())
+                .putLong(choices.oneIn(8) ? choices.number() : choices.below(8))
+                .put(FuseLayout.IN_HEADER, arguments);
+        byte[] bytes = FuseClient.bytes(message);
+        int cut = choices.oneIn(4) ? choices.below(bytes.length) : Math.min(bytes.length, FuseLayout.IN_HEADER);
+        chain.add(buffers.readable(Arrays.copyOf(bytes, cut)));
+        if (bytes.length > cut) {
+            chain.add(buffers.readable(Arrays.copyOfRange(bytes, cut, bytes.length)));
+        }
+        chain.add(buffers.writable(choices.oneIn(8) ? choices.below(40) : FuseLayout.OUT_HEADER));
+        chain.add(buffers.writable(choices.below(9000)));
+    }
+
+    private static byte[] arguments(Choices choices, int opcode) {
+        if (opcode == FuseLayout.INIT) {
+            return FuseClient.bytes(
+                    FuseClient.args(16).putInt(7).putInt(38).putInt(0).putInt(-1));
+        }
+        int size = choices.oneIn(16) ? choices.below(100) : HostileMessageTest.STRUCTURES.getOrDefault(opcode, 0);
+        ByteBuffer names = FuseClient.text(name(choices), name(choices));
+        ByteBuffer bytes = FuseClient.args(size + names.capacity());
+        while (bytes.position() + Long.BYTES <= size) {
+            // A number that is large by chance could allocate all of the host's disk.
+            boolean large = opcode != FuseLayout.FALLOCATE && choices.oneIn(6);
+            bytes.putLong(large ? choices.number() : choices.below(12));
+        }
+        return FuseClient.bytes(bytes.put(size, FuseClient.bytes(names)));
+    }
+
+    private static String name(Choices choices) {
+        return HostileMessageTest.NAMES.get(choices.below(HostileMessageTest.NAMES.size()));
+    }
+}
