@@ -10,6 +10,7 @@ import io.github.jkvm.virtio.net.Switch;
 import io.github.jkvm.virtio.net.TapBackend;
 import java.io.IOException;
 import java.net.ConnectException;
+import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.UnixDomainSocketAddress;
@@ -103,7 +104,7 @@ class NetDeviceGuestTest {
 
     private static void receivesWhatTheHostSends(LinuxGuest guest, byte[] content) throws Exception {
         GuestShell.Command received = guest.begin(LISTEN);
-        try (Socket socket = connect("10.99.0.2")) {
+        try (Socket socket = connect(InetAddress.getByAddress(new byte[] {10, 99, 0, 2}))) {
             socket.getOutputStream().write(content);
             socket.shutdownOutput();
             assertThat(socket.getInputStream().read()).isEqualTo(-1);
@@ -112,7 +113,7 @@ class NetDeviceGuestTest {
     }
 
     /** Connects to a guest as soon as it listens. */
-    private static Socket connect(String address) throws IOException {
+    private static Socket connect(InetAddress address) throws IOException {
         long end = System.nanoTime() + LIMIT.toNanos();
         while (true) {
             try {
