@@ -1,0 +1,93 @@
+package io.github.jkvm.it.linux;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.MemoryBacking.Sharing;
+import io.github.jkvm.virtio.pmem.PmemDevice;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Linux's virtio_pmem with a file system on it. */
+@RequiresLinuxGuest
+class PmemDeviceGuestTest {
+    private static final long SIZE = 32L << 20;
+    private static final Duration LIMIT = Duration.ofMinutes(3);
+
+    @TempDir
+    Path folder;
+
+    private Path file(String name) throws IOException {
+        Path path = folder.resolve(name);
+        try (var file = new RandomAccessFile(path.toFile(), "rw")) {
+            file.setLength(SIZE);
+        }
+        return path;
+    }
+
+    private static LinuxGuest start(GuestTransport transport, PmemDevice... devices) throws Exception {
+        LinuxGuestBuilder builder = LinuxGuest.builder()
+                .modules(transport.module(), "virtio_pmem", "nd_pmem", "ext4")
+                .programs("mkfs.ext4");
+        for (PmemDevice device : devices) {
+            builder.device(transport.of(device));
+        }
+        return builder.start();
+    }
+
+    private static String fsck(Path image) throws Exception {
+        Process fsck = new ProcessBuilder("fsck.ext4", "-fn", image.toString())
+                .redirectErrorStream(true)
+                .start();
+        String output = new String(fsck.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(fsck.waitFor()).as(output).isZero();
+        return output;
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void keepsAFileSystemInAFileOfTheHost(GuestTransport transport) throws Exception {
+        Path path = file("pmem");
+        var pmem = new PmemDevice("pmem0", new MemoryBacking.File(path, 0, SIZE, Sharing.SHARED));
+        String sum;
+        try (LinuxGuest guest = start(transport, pmem)) {
+            assertThat(guest.run("cat /sys/block/pmem0/size")).isEqualTo(Long.toString(SIZE / 512));
+            sum = guest.run(
+                    "mkfs.ext4 -q -b 4096 /dev/pmem0 && mount -t ext4 /dev/pmem0 /mnt"
+                            + " && dd if=/dev/urandom of=/mnt/data bs=64k count=100 2>/dev/null && sync && sha256sum </mnt/data");
+            assertThat(pmem.counters().get("flushes")).isPositive();
+            assertThat(pmem.counters().get("failures")).isZero();
+            // The machine's end is a power failure for the guest: what it flushed is in the file.
+        }
+        assertThat(fsck(path)).contains("pmem");
+        var again = new PmemDevice("pmem0", new MemoryBacking.File(path, 0, SIZE, Sharing.SHARED));
+        try (LinuxGuest guest = start(transport, again)) {
+            assertThat(guest.run("mount -t ext4 /dev/pmem0 /mnt && sha256sum </mnt/data && umount /mnt"))
+                    .isEqualTo(sum);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void leavesAFileThatIsMappedCopyOnWrite(GuestTransport transport) throws Exception {
+        Path path = file("template");
+        var shared = new PmemDevice("pmem0", new MemoryBacking.File(file("other"), 0, SIZE, Sharing.SHARED));
+        var copy = new PmemDevice("pmem1", new MemoryBacking.File(path, 0, SIZE, Sharing.COPY_ON_WRITE));
+        try (LinuxGuest guest = start(transport, shared, copy)) {
+            guest.run(
+                    "mkfs.ext4 -q -b 4096 /dev/pmem1 && mount -t ext4 /dev/pmem1 /mnt && seq 1000 >/mnt/numbers && sync"
+                            + " && umount /mnt");
+            assertThat(guest.execute("mount -t ext4 /dev/pmem0 /mnt", LIMIT).status())
+                    .isNotZero();
+        }
+        byte[] contents = Files.readAllBytes(path);
+        assertThat(contents).containsOnly(0);
+    }
+}
