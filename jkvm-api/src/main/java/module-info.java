@@ -8,7 +8,6 @@ module io.github.jkvm {
     requires static transitive org.jspecify;
 
     exports io.github.jkvm;
-    exports io.github.jkvm.pci;
     exports io.github.jkvm.spi;
     exports io.github.jkvm.x86;
 

@@ -1,7 +1,5 @@
 package io.github.jkvm;
 
-import io.github.jkvm.pci.PciBus;
-
 /**
  * What a {@link Device} can ask of the machine it is attached to. {@link VmBus} is the implementation over a {@link Vm}.
  *

@@ -1,6 +1,5 @@
 package io.github.jkvm;
 
-import io.github.jkvm.pci.PciBus;
 import java.util.Arrays;
 import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;

@@ -1,7 +1,7 @@
 package io.github.jkvm.virtio;
 
 import io.github.jkvm.DeviceState;
-import io.github.jkvm.pci.PciSlot;
+import io.github.jkvm.PciSlot;
 import java.lang.System.Logger.Level;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;

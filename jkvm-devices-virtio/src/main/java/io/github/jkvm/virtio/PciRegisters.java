@@ -1,7 +1,7 @@
 package io.github.jkvm.virtio;
 
 import io.github.jkvm.IoHandler;
-import io.github.jkvm.pci.PciCapability;
+import io.github.jkvm.PciCapability;
 import java.util.ArrayList;
 import java.util.List;
 

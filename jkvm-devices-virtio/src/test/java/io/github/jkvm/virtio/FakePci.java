@@ -3,10 +3,10 @@ package io.github.jkvm.virtio;
 import io.github.jkvm.Bus;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.InterruptLine;
-import io.github.jkvm.pci.PciBus;
-import io.github.jkvm.pci.PciCapability;
-import io.github.jkvm.pci.PciFunction;
-import io.github.jkvm.pci.PciSlot;
+import io.github.jkvm.PciBus;
+import io.github.jkvm.PciCapability;
+import io.github.jkvm.PciFunction;
+import io.github.jkvm.PciSlot;
 import java.util.ArrayList;
 import java.util.List;
 

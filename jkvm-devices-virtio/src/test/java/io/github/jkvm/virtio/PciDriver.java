@@ -3,7 +3,7 @@ package io.github.jkvm.virtio;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.MemoryRegion;
-import io.github.jkvm.pci.PciCapability;
+import io.github.jkvm.PciCapability;
 import io.github.jkvm.virtio.queue.QueueFeature;
 import io.github.jkvm.virtio.queue.QueueLayout;
 import io.github.jkvm.virtio.queue.RingFormat;

@@ -9,8 +9,8 @@ import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptLine;
 import io.github.jkvm.IoHandler;
 import io.github.jkvm.MessageInterrupt;
+import io.github.jkvm.PciBus;
 import io.github.jkvm.PlatformSlot;
-import io.github.jkvm.pci.PciBus;
 
 /** The bus of a board without an interrupt controller: interrupt lines lead nowhere, and drivers poll. */
 final class UnwiredBus implements Bus {

@@ -2,7 +2,7 @@ package io.github.jkvm.machine.pci;
 
 import io.github.jkvm.Bus;
 import io.github.jkvm.GuestAddress;
-import io.github.jkvm.pci.PciBar;
+import io.github.jkvm.PciBar;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import org.jspecify.annotations.Nullable;

@@ -1,7 +1,7 @@
 package io.github.jkvm.machine.pci;
 
-import io.github.jkvm.pci.PciCapability;
-import io.github.jkvm.pci.PciIdentity;
+import io.github.jkvm.PciCapability;
+import io.github.jkvm.PciIdentity;
 
 /**
  * The 256 bytes of configuration space of one function with a header of type 0 (6.1): what they hold, which bits of them the guest may write,

@@ -7,7 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.HypervisorException;
-import io.github.jkvm.pci.PciSlot;
+import io.github.jkvm.PciSlot;
 import org.junit.jupiter.api.Test;
 
 /** Clauses are those of the PCI Local Bus Specification, revision 3.0. */

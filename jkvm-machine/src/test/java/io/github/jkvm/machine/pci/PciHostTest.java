@@ -11,10 +11,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.IoHandler;
+import io.github.jkvm.PciCapability;
+import io.github.jkvm.PciSlot;
 import io.github.jkvm.machine.device.GuestRequest;
 import io.github.jkvm.machine.device.ResetControl;
-import io.github.jkvm.pci.PciCapability;
-import io.github.jkvm.pci.PciSlot;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;

@@ -1,10 +1,10 @@
 package io.github.jkvm.machine.pci;
 
+import io.github.jkvm.PciFunction;
+import io.github.jkvm.PciSlot;
 import io.github.jkvm.machine.boot.GuestRange;
 import io.github.jkvm.machine.device.GuestRequest;
 import io.github.jkvm.machine.device.ResetControl;
-import io.github.jkvm.pci.PciFunction;
-import io.github.jkvm.pci.PciSlot;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -2,10 +2,10 @@ package io.github.jkvm.machine.pci;
 
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.IoHandler;
-import io.github.jkvm.pci.PciBar;
-import io.github.jkvm.pci.PciCapability;
-import io.github.jkvm.pci.PciFunction;
-import io.github.jkvm.pci.PciIdentity;
+import io.github.jkvm.PciBar;
+import io.github.jkvm.PciCapability;
+import io.github.jkvm.PciFunction;
+import io.github.jkvm.PciIdentity;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -1,4 +1,4 @@
-package io.github.jkvm.pci;
+package io.github.jkvm;
 
 /** A PCI bus that functions are plugged into. Safe for use by many threads. */
 public interface PciBus {

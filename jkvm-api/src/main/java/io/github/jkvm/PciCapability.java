@@ -1,6 +1,5 @@
-package io.github.jkvm.pci;
+package io.github.jkvm;
 
-import io.github.jkvm.IoHandler;
 import java.util.Objects;
 
 /**

@@ -1,4 +1,4 @@
-package io.github.jkvm.pci;
+package io.github.jkvm;
 
 /**
  * What a guest knows a function by: the fixed fields of its configuration space (6.2.1).

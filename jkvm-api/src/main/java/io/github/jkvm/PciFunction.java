@@ -1,6 +1,5 @@
-package io.github.jkvm.pci;
+package io.github.jkvm;
 
-import io.github.jkvm.GuestAddress;
 import java.util.List;
 
 /**

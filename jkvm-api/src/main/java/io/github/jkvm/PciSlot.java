@@ -1,6 +1,4 @@
-package io.github.jkvm.pci;
-
-import io.github.jkvm.InterruptLine;
+package io.github.jkvm;
 
 /** A function's place on a PCI bus, and its ways to interrupt the guest. Safe for use by many threads. */
 public interface PciSlot extends AutoCloseable {
