@@ -56,7 +56,7 @@ public final class PmemDevice extends VirtioDevice {
     private final FlushThread thread;
     private final Counter flushes = counter("flushes");
     private final Counter syncs = counter("syncs");
-    private final Counter failures = counter("failures");
+    private final Counter failedFlushes = counter("failedFlushes");
 
     /** Chains that hold no request, ones whose request waits for the sync under way to end, and ones that it is for. */
     private final ArrayDeque<DescriptorChain> free = new ArrayDeque<>(QUEUE_SIZE);
@@ -187,7 +187,7 @@ public final class PmemDevice extends VirtioDevice {
 
     private void finish(DeviceQueue queue, DescriptorChain chain, int result) {
         if (result != DONE) {
-            failures.increment();
+            failedFlushes.increment();
         }
         int written = 0;
         if (chain.writer().has(Integer.BYTES)) {

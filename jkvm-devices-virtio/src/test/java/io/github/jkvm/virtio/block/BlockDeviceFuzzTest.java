@@ -4,16 +4,14 @@ import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.block.BlockDevice.Serving;
 import io.github.jkvm.virtio.fuzz.Choices;
 import io.github.jkvm.virtio.fuzz.DeviceFuzz;
+import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
 import io.github.jkvm.virtio.queue.TestBuffers;
 import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
-/** No guest makes the block device throw, hang, or take memory without bound. */
-class BlockDeviceFuzzTest {
+class BlockDeviceFuzzTest extends DeviceFuzzTest {
     private static final int SECTORS = 512;
     private static final int[] TYPES = {
         BlockDriver.IN,
@@ -24,10 +22,13 @@ class BlockDeviceFuzzTest {
         BlockDriver.WRITE_ZEROES
     };
 
-    @ParameterizedTest
-    @EnumSource(Serving.class)
-    void survivesAnyGuest(Serving serving) {
-        new DeviceFuzz(() -> device(serving), BlockDeviceFuzzTest::request).run();
+    private int devices;
+
+    /** One device after the other serves its requests in another way. */
+    @Override
+    protected DeviceFuzz fuzz() {
+        Serving[] ways = Serving.values();
+        return new DeviceFuzz(() -> device(ways[devices++ % ways.length]), BlockDeviceFuzzTest::request);
     }
 
     private static BlockDevice device(Serving serving) {

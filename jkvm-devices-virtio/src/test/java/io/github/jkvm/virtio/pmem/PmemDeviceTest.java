@@ -112,7 +112,7 @@ class PmemDeviceTest {
         Buffer answer = guest.buffers().writable(4);
         guest.request(0, type(guest, FLUSH), answer);
         assertThat(guest.memory().readInt(answer.address())).isEqualTo(1);
-        assertThat(device.counters()).containsEntry("failures", 1L);
+        assertThat(device.counters()).containsEntry("failedFlushes", 1L);
         assertThat(guest.needsReset()).isFalse();
     }
 

@@ -63,7 +63,7 @@ class PmemDeviceGuestTest {
                     "mkfs.ext4 -q -b 4096 /dev/pmem0 && mount -t ext4 /dev/pmem0 /mnt"
                             + " && dd if=/dev/urandom of=/mnt/data bs=64k count=100 2>/dev/null && sync && sha256sum </mnt/data");
             assertThat(pmem.counters().get("flushes")).isPositive();
-            assertThat(pmem.counters().get("failures")).isZero();
+            assertThat(pmem.counters().get("failedFlushes")).isZero();
             // The machine's end is a power failure for the guest: what it flushed is in the file.
         }
         assertThat(fsck(path)).contains("pmem");

@@ -19,7 +19,7 @@ import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 
 /** Drivers that do anything. */
-class BalloonFuzzTest {
+class BalloonDriverPropertyTest {
     private static final int PAGE = 4096;
     private static final int FIRST = 3000;
 
