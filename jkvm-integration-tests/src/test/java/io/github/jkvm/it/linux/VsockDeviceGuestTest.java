@@ -22,6 +22,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -61,9 +62,13 @@ class VsockDeviceGuestTest {
             guest.run("modprobe vmw_vsock_virtio_transport");
             guest.run(ECHO_SERVER);
             try (VsockListener listener = device.listen(5000)) {
+                // Beforehand: Linux gives a connection two seconds to be made, and 32 random files take a slow machine
+                // long.
+                guest.run("for i in $(seq " + EACH_WAY + "); do head -c " + BYTES + " /dev/urandom >/tmp/in$i; done");
+                var accepted = new CountDownLatch(EACH_WAY);
+                var open = new CountDownLatch(2 * EACH_WAY);
                 // 32 connections of the guest, each of which gets back what it sends ...
                 GuestShell.Command clients = guest.begin("for i in $(seq " + EACH_WAY + "); do ("
-                        + "head -c " + BYTES + " /dev/urandom >/tmp/in$i;"
                         + "socat -t 60 - VSOCK-CONNECT:2:5000 </tmp/in$i >/tmp/out$i;"
                         + "cmp /tmp/in$i /tmp/out$i && echo same >/tmp/result$i; rm -f /tmp/in$i /tmp/out$i"
                         + ") & pids=\"$pids $!\"; done; wait $pids; cat /tmp/result* | wc -l");
@@ -71,16 +76,22 @@ class VsockDeviceGuestTest {
                 for (int i = 0; i < EACH_WAY; i++) {
                     tasks.add(start(() -> {
                         try (VsockChannel channel = listener.accept(LIMIT)) {
+                            accepted.countDown();
+                            open.countDown();
+                            await(open);
                             echo(channel);
                         }
                         return null;
                     }));
                 }
-                // ... and at the same time 32 of the host.
+                // ... and 32 of the host; all of them are open before one ends.
                 for (int i = 0; i < EACH_WAY; i++) {
                     int seed = i;
                     tasks.add(start(() -> {
-                        exchange(connect(device), seed);
+                        await(accepted);
+                        VsockChannel channel = connect(device);
+                        open.countDown();
+                        exchange(channel, seed);
                         return null;
                     }));
                 }
@@ -96,6 +107,10 @@ class VsockDeviceGuestTest {
             assertThat(device.counters().get("connections")).isGreaterThanOrEqualTo(2 * EACH_WAY);
             assertThat(device.counters().get("bytesFromGuest")).isGreaterThanOrEqualTo(2L * EACH_WAY * BYTES);
         }
+    }
+
+    private static void await(CountDownLatch latch) throws InterruptedException {
+        assertThat(latch.await(LIMIT.toSeconds(), TimeUnit.SECONDS)).isTrue();
     }
 
     /** The server may not listen yet, or its backlog be full. */
