@@ -1,6 +1,7 @@
 package io.github.jkvm.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.abort;
 
 import io.github.jkvm.testkit.HostFeature;
 import io.github.jkvm.testkit.RequiresKvm;
@@ -83,6 +84,30 @@ class SamplesTest {
     }
 
     private record Result(int status, String output, String errors) {}
+
+    @Test
+    @RequiresKvm(features = HostFeature.LONG_MODE_EXCEPTIONS)
+    void customVirtioDeviceTypesIntoLinux() throws Exception {
+        Result result = run("custom-virtio-device", "", "hi", cloudKernel());
+        assertThat(result.output()).contains("""
+                        waiting for keys of jkvm keyboard
+                        key 35 pressed
+                        key 35 released
+                        key 23 pressed
+                        key 23 released
+                        """);
+        assertThat(result.status()).isZero();
+    }
+
+    private static String cloudKernel() throws IOException {
+        String prefix = "vmlinuz-";
+        try (DirectoryStream<Path> kernels = Files.newDirectoryStream(Path.of("/boot"), prefix + "*-cloud-amd64")) {
+            for (Path kernel : kernels) {
+                return kernel.getFileName().toString().substring(prefix.length());
+            }
+        }
+        return abort("/boot has no kernel with the drivers: install the package linux-image-cloud-amd64");
+    }
 
     private Result run(String sample, String input, String... arguments) throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of(
