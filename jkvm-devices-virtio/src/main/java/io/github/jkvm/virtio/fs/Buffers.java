@@ -1,7 +1,6 @@
 package io.github.jkvm.virtio.fs;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
+import io.github.jkvm.kvm.ffi.IoVectors;
 import io.github.jkvm.kvm.ffi.Libc;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -13,20 +12,16 @@ import org.jspecify.annotations.Nullable;
  * Java heap, which the host's calls can't reach, go through a buffer of their own. Belongs to one thread at a time.
  */
 final class Buffers {
-    /** {@code struct iovec}: an address and a length (Linux, include/uapi/linux/uio.h). */
-    private static final int IOVEC = 16;
-
     private static final int BOUNCE_BYTES = 0x1_0000;
 
     private final Arena arena;
-    private final MemorySegment vectors;
+    private final IoVectors vectors = new IoVectors(Libc.IOV_MAX);
     private List<MemorySegment> segments = List.of();
     private long size;
     private @Nullable MemorySegment bounce;
 
     Buffers(Arena arena) {
         this.arena = arena;
-        vectors = arena.allocate((long) IOVEC * Libc.IOV_MAX, Long.BYTES);
     }
 
     void set(List<MemorySegment> of) {
@@ -131,23 +126,19 @@ final class Buffers {
         if (!segments.get(first).isNative()) {
             return bounce(direction, fd, position, segments.get(first), at, count);
         }
-        int vector = 0;
+        vectors.clear();
         long left = count;
-        for (int i = first; i < segments.size() && left > 0 && vector < Libc.IOV_MAX; i++) {
+        for (int i = first; i < segments.size() && left > 0 && vectors.count() < Libc.IOV_MAX; i++) {
             MemorySegment segment = segments.get(i);
             if (!segment.isNative()) {
                 break;
             }
             long length = Math.min(segment.byteSize() - at, left);
-            vectors.set(JAVA_LONG, (long) IOVEC * vector, segment.address() + at);
-            vectors.set(JAVA_LONG, (long) IOVEC * vector + Long.BYTES, length);
-            vector++;
+            vectors.add(segment, at, length);
             left -= length;
             at = 0;
         }
-        return direction == Direction.READ
-                ? Libc.preadv(fd, vectors, vector, position, segments.get(first))
-                : Libc.pwritev(fd, vectors, vector, position, segments.get(first));
+        return direction == Direction.READ ? vectors.tryRead(fd, position) : vectors.tryWrite(fd, position);
     }
 
     private long bounce(Direction direction, int fd, long position, MemorySegment segment, long at, long count) {

@@ -15,8 +15,9 @@ import java.util.List;
 import org.junit.jupiter.api.io.TempDir;
 
 class FsDeviceFuzzTest extends DeviceFuzzTest {
+    /** JUnit puts a folder of its own here. Jazzer does not, and works in a folder of target. */
     @TempDir
-    private Path folder;
+    private Path folder = Path.of("..", "files");
 
     @Override
     protected DeviceFuzz fuzz() {

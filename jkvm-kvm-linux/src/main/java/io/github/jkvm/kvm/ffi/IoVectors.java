@@ -157,9 +157,23 @@ public final class IoVectors {
     public long tryRead(OwnedFd fd, long offset) {
         int number = fd.acquire();
         try {
-            return Libc.preadv(number, vectors, count, offset, first);
+            return tryRead(number, offset);
         } finally {
             fd.release();
+        }
+    }
+
+    /**
+     * Reads once into the vectors from a place in a file ({@code preadv(2)}), for callers that keep the descriptor open themselves.
+     *
+     * @param fd the file's descriptor
+     * @param offset the place in bytes
+     * @return the number of bytes read, 0 at the end of the file, or {@code -errno}
+     */
+    public long tryRead(int fd, long offset) {
+        try {
+            return Libc.preadv(fd, vectors, count, offset, first);
+        } finally {
             Reference.reachabilityFence(this);
         }
     }
@@ -175,9 +189,23 @@ public final class IoVectors {
     public long tryWrite(OwnedFd fd, long offset) {
         int number = fd.acquire();
         try {
-            return Libc.pwritev(number, vectors, count, offset, first);
+            return tryWrite(number, offset);
         } finally {
             fd.release();
+        }
+    }
+
+    /**
+     * Writes the vectors once to a place in a file ({@code pwritev(2)}), for callers that keep the descriptor open themselves.
+     *
+     * @param fd the file's descriptor
+     * @param offset the place in bytes
+     * @return the number of bytes written, or {@code -errno}
+     */
+    public long tryWrite(int fd, long offset) {
+        try {
+            return Libc.pwritev(fd, vectors, count, offset, first);
+        } finally {
             Reference.reachabilityFence(this);
         }
     }
