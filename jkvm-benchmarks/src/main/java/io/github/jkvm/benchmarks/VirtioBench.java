@@ -15,13 +15,16 @@ final class VirtioBench {
     /**
      * Measures.
      *
-     * @param arguments a folder for disk images, in memory; and what to measure: {@code block}, {@code net}
+     * @param arguments a folder for disk images, in memory; and what to measure: {@code block}, {@code net}, or figures of the disk by how their
+     *     names begin, such as {@code block.randread} or {@code block.write-1M}
      */
     public static void main(String[] arguments) throws Exception {
         Path folder = Files.createTempDirectory(Path.of(arguments[0]), "bench");
         List<String> figures = Arrays.asList(arguments).subList(1, arguments.length);
-        if (figures.contains("block")) {
-            VirtioDisks.compare(folder);
+        List<String> ofDisk =
+                figures.stream().filter(figure -> figure.startsWith("block")).toList();
+        if (!ofDisk.isEmpty()) {
+            VirtioDisks.compare(folder, ofDisk);
         }
         if (figures.contains("net")) {
             VirtioNetworks.compare(folder);

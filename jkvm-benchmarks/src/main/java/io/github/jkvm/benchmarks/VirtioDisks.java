@@ -17,8 +17,19 @@ final class VirtioDisks {
 
     private VirtioDisks() {}
 
-    /** Measures. */
-    static void compare(Path folder) throws IOException, InterruptedException {
+    /**
+     * Measures.
+     *
+     * @param folder where the images go
+     * @param figures how the names of the figures begin, after {@code virtio.}
+     */
+    static void compare(Path folder, List<String> figures) throws IOException, InterruptedException {
+        List<VirtioJob> jobs = VirtioJob.ofDisk("/dev/vda").stream()
+                .filter(job -> figures.stream().anyMatch(figure -> job.name().startsWith("virtio." + figure)))
+                .toList();
+        if (jobs.isEmpty()) {
+            throw new IllegalArgumentException("none of the disk's figures begins with " + figures);
+        }
         Path ours = disk(folder.resolve("jkvm.img"));
         Path theirs = disk(folder.resolve("qemu.img"));
         BlockDevice disk = BlockDevice.builder("disk0", RawImage.open(ours, ImageAccess.READ_WRITE))
@@ -32,7 +43,7 @@ final class VirtioDisks {
                         .device(new VirtioPci(disk))
                         .start();
                 QemuGuest qemu = QemuGuest.start(VirtioTurns.guest("virtio_blk", "fio"), folder, devices)) {
-            VirtioTurns.compare(jkvm.shell(), qemu, VirtioJob.ofDisk("/dev/vda"), VirtioJob.ofDisk("/dev/vda"));
+            VirtioTurns.compare(jkvm.shell(), qemu, jobs, jobs);
             System.err.println("jkvm's disk: " + disk.counters());
         }
     }
