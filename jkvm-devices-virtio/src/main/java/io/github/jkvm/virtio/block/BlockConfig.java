@@ -44,5 +44,13 @@ final class BlockConfig {
     /** Most sectors of one range that is zeroed: 64 MiB, which may have to be written. */
     static final int MOST_ZERO_SECTORS = 128 << 10;
 
+    /** Descriptors of a request that hold no data: header and status. */
+    private static final int FRAME_DESCRIPTORS = 2;
+
     private BlockConfig() {}
+
+    /** How many buffers of data a request can have: as many as a queue has room for beside its frame. */
+    static int mostSegments(int queueSize) {
+        return Math.max(1, queueSize - FRAME_DESCRIPTORS);
+    }
 }

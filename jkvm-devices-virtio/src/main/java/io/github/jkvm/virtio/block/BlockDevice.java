@@ -1,21 +1,15 @@
 package io.github.jkvm.virtio.block;
 
 import io.github.jkvm.DeviceState;
-import io.github.jkvm.EventLoop.Registration;
 import io.github.jkvm.virtio.ConfigSpace;
 import io.github.jkvm.virtio.DeviceQueue;
 import io.github.jkvm.virtio.Feature;
-import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.VirtioDevice;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.time.Duration;
-import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
@@ -44,17 +38,17 @@ public final class BlockDevice extends VirtioDevice {
     /** Length of the serial in bytes (virtio 1.2, 5.2.6: "a NUL-padded ASCII string up to 20 bytes long"). */
     static final int SERIAL_BYTES = 20;
 
-    /** Descriptors of a request that hold no data: header and status. */
-    private static final int FRAME_DESCRIPTORS = 2;
-
-    /** How many requests are served before other devices of the loop get their turn. */
+    /** What is served before other devices of the loop get their turn: so many requests, where those on the loop count by their length too. */
     private static final int TURN = 256;
+
+    /** Bytes moved on the loop that count as one more request, as they take about as long. */
+    private static final int BYTES_PER_TURN_UNIT = 16 << 10;
 
     private static final Logger LOG = System.getLogger(BlockDevice.class.getName());
 
     /** Where reads and writes are executed. */
     public enum Serving {
-        /** On the event loop as long as they are quick there, else by workers. */
+        /** On the event loop as long as they do not wait for the storage there, else by workers. */
         ADAPTIVE,
         /** By workers. */
         BY_WORKERS,
@@ -64,24 +58,22 @@ public final class BlockDevice extends VirtioDevice {
 
     private final DiskImage image;
     private final MemorySegment serial;
-    private final RateLimiter limiter;
+    private final RateGate gate;
+    private final @Nullable ImageFile file;
     private final ServicePolicy policy;
     private final BlockWorkers workers;
     private final BlockCounters counters;
     private final AtomicBoolean failureLogged = new AtomicBoolean();
     private final int queues;
-    private final int queueSize;
+    private final long longestRequest;
     private final long features;
     private final Runnable serveAgain = this::serveAll;
     private final Runnable takeDone = this::finishDone;
-    private final Runnable goOn = this::retryThrottled;
 
     private RequestSlots[] slots = {};
 
-    /** The request that waits for the rate limit; those behind it wait in their queues. */
-    private @Nullable BlockRequest throttled;
-
-    private @Nullable Registration timer;
+    /** How much is left of the turn that requests are served in. */
+    private int turn;
 
     /** Nothing is taken until the next notification: the device is being saved. */
     private boolean quiet;
@@ -92,25 +84,19 @@ public final class BlockDevice extends VirtioDevice {
     private volatile long capacity;
 
     BlockDevice(BlockDeviceBuilder builder) {
-        super(builder.name, DEVICE_ID, new ConfigSpace(BlockConfig.BYTES), queueSizes(builder));
+        super(builder.name, DEVICE_ID, new ConfigSpace(BlockConfig.BYTES), builder.queueSizes());
         this.image = builder.image;
-        this.serial = Arena.ofAuto().allocate(SERIAL_BYTES);
-        MemorySegment.copy(builder.serial, 0, serial, ValueLayout.JAVA_BYTE, 0, builder.serial.length);
-        this.limiter = builder.limiter;
-        this.policy = new ServicePolicy(builder.serving);
+        this.serial = builder.paddedSerial();
+        this.gate = new RateGate(builder.limiter, this::retryThrottled);
+        this.file = image instanceof RawImage raw ? raw.file() : null;
+        this.policy = new ServicePolicy(builder.serving, file);
         this.queues = builder.queues;
-        this.queueSize = builder.queueSize;
+        this.longestRequest = (long) BlockConfig.mostSegments(builder.queueSize) * BlockConfig.LONGEST_SEGMENT;
         this.features = builder.features();
         this.capacity = image.size() / DiskImage.SECTOR_BYTES;
         this.counters = new BlockCounters(this::counter);
         this.workers = new BlockWorkers(builder.name, builder.workers, builder.queues * builder.queueSize);
         builder.fill(config());
-    }
-
-    private static int[] queueSizes(BlockDeviceBuilder builder) {
-        int[] sizes = new int[builder.queues];
-        Arrays.fill(sizes, builder.queueSize);
-        return sizes;
     }
 
     /**
@@ -202,7 +188,7 @@ public final class BlockDevice extends VirtioDevice {
     @Override
     protected void queueStopped(DeviceQueue queue) {
         finishWork();
-        BlockRequest waiting = throttled;
+        BlockRequest waiting = gate.waiting();
         if (waiting != null && waiting.queue().equals(queue)) {
             forgetThrottled();
         }
@@ -214,17 +200,15 @@ public final class BlockDevice extends VirtioDevice {
     @Override
     protected void reset() {
         workers.awaitIdle();
-        for (BlockRequest request = workers.pollDone(); request != null; request = workers.pollDone()) {
-            request.drop();
-        }
-        forgetThrottled();
+        workers.forgetDone();
+        gate.forget();
         quiet = false;
     }
 
     @Override
     protected void quiesce() {
         finishWork();
-        BlockRequest waiting = throttled;
+        BlockRequest waiting = gate.waiting();
         if (waiting != null) {
             waiting.queue().putBack(waiting.chain());
             forgetThrottled();
@@ -239,15 +223,8 @@ public final class BlockDevice extends VirtioDevice {
     }
 
     private void forgetThrottled() {
-        BlockRequest request = throttled;
-        Registration pending = timer;
-        throttled = null;
-        timer = null;
-        if (pending != null) {
-            pending.close();
-        }
+        BlockRequest request = gate.forget();
         if (request != null) {
-            request.drop();
             slots[request.queue().index()].give(request);
         }
     }
@@ -285,24 +262,24 @@ public final class BlockDevice extends VirtioDevice {
     /** Takes requests as long as there are some and they can go ahead. */
     private void serve(RequestSlots from) {
         DeviceQueue queue = from.queue();
-        if (quiet || throttled != null || !queue.isActive()) {
+        if (quiet || gate.waiting() != null || !queue.isActive()) {
             return;
         }
-        int left = TURN;
+        turn = TURN;
         do {
             queue.disableNotifications();
-            while (throttled == null && left > 0) {
+            while (gate.waiting() == null && turn > 0) {
                 BlockRequest request = from.take();
                 if (!queue.pop(request.chain())) {
                     from.give(request);
                     break;
                 }
-                left--;
+                turn--;
                 begin(from, request);
             }
-        } while (throttled == null && left > 0 && queue.enableNotifications());
+        } while (gate.waiting() == null && turn > 0 && queue.enableNotifications());
         from.interrupt();
-        if (left == 0 && throttled == null) {
+        if (turn <= 0 && gate.waiting() == null) {
             loop().execute(serveAgain);
         }
     }
@@ -310,42 +287,41 @@ public final class BlockDevice extends VirtioDevice {
     private void begin(RequestSlots from, BlockRequest request) {
         if (!request.parse()) {
             finish(from, request);
-            return;
-        }
-        long wait = limiter.tryTake(request.length());
-        if (wait != 0) {
-            counters.throttled.increment();
-            throttled = request;
-            timer = loop().schedule(Duration.ofNanos(wait), goOn);
-        } else {
+        } else if (gate.lets(request, loop())) {
             dispatch(from, request);
+        } else {
+            counters.throttled.increment();
         }
     }
 
     private void dispatch(RequestSlots from, BlockRequest request) {
-        if (policy.onLoop(request)) {
+        if (executeHere(request)) {
             counters.servedOnLoop.increment();
-            request.execute();
+            turn -= (int) (request.length() / BYTES_PER_TURN_UNIT);
             finish(from, request);
         } else {
             workers.submit(request);
         }
     }
 
-    /** The rate limit lets the request that waits go ahead. */
+    private boolean executeHere(BlockRequest request) {
+        return switch (policy.way(request)) {
+            case ON_LOOP -> {
+                request.execute();
+                yield true;
+            }
+            case ON_LOOP_IF_AT_ONCE -> file != null && request.executeAtOnce(file);
+            case BY_WORKER -> false;
+        };
+    }
+
+    /** The rate limit may let the request that waits go ahead. */
     private void retryThrottled() {
-        BlockRequest request = throttled;
-        if (request == null) {
+        BlockRequest request = gate.waiting();
+        if (request == null || !gate.lets(request, loop())) {
             return;
         }
         RequestSlots from = slots[request.queue().index()];
-        long wait = limiter.tryTake(request.length());
-        if (wait != 0) {
-            timer = loop().schedule(Duration.ofNanos(wait), goOn);
-            return;
-        }
-        throttled = null;
-        timer = null;
         dispatch(from, request);
         from.interrupt();
         serveAll();
@@ -353,7 +329,7 @@ public final class BlockDevice extends VirtioDevice {
 
     private void finish(RequestSlots from, BlockRequest request) {
         counters.count(request);
-        policy.took(request);
+        policy.executed(request);
         request.complete();
         from.give(request);
         from.setCompleted();
@@ -365,8 +341,7 @@ public final class BlockDevice extends VirtioDevice {
             try {
                 loop().execute(takeDone);
             } catch (IllegalStateException closed) {
-                // Nobody is left to be told.
-                request.drop();
+                LOG.log(Level.DEBUG, "{0} has nobody left to tell of {1}", name(), request);
             }
         }
     }
@@ -393,6 +368,12 @@ public final class BlockDevice extends VirtioDevice {
         return image;
     }
 
+    /** Returns the file whose bytes are the disk's, if the image is such a file. */
+    @Nullable
+    ImageFile file() {
+        return file;
+    }
+
     boolean isReadOnly() {
         return (features & Feature.mask(BlockConfig.RO)) != 0;
     }
@@ -410,15 +391,10 @@ public final class BlockDevice extends VirtioDevice {
     }
 
     long longestRequest() {
-        return (long) mostSegments(queueSize) * BlockConfig.LONGEST_SEGMENT;
+        return longestRequest;
     }
 
     MemorySegment serial() {
         return serial;
-    }
-
-    /** How many buffers of data a request can have: as many as a queue has room for beside its frame. */
-    static int mostSegments(int queueSize) {
-        return Math.max(1, queueSize - FRAME_DESCRIPTORS);
     }
 }

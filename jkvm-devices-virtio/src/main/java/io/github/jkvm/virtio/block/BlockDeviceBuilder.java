@@ -4,7 +4,9 @@ import io.github.jkvm.virtio.ConfigSpace;
 import io.github.jkvm.virtio.Feature;
 import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.block.BlockDevice.Serving;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Objects;
 
 /** Collects how a {@link BlockDevice} is to be. */
@@ -16,7 +18,7 @@ public final class BlockDeviceBuilder {
 
     final String name;
     final DiskImage image;
-    byte[] serial = {};
+    private byte[] serial = {};
     int queues = 1;
     int queueSize = 256;
     int workers = 4;
@@ -174,6 +176,17 @@ public final class BlockDeviceBuilder {
         return value;
     }
 
+    int[] queueSizes() {
+        int[] sizes = new int[queues];
+        Arrays.fill(sizes, queueSize);
+        return sizes;
+    }
+
+    /** Returns the serial as the driver gets it. */
+    MemorySegment paddedSerial() {
+        return MemorySegment.ofArray(Arrays.copyOf(serial, BlockDevice.SERIAL_BYTES));
+    }
+
     long features() {
         long features = Feature.mask(BlockConfig.SIZE_MAX)
                 | Feature.mask(BlockConfig.SEG_MAX)
@@ -193,7 +206,7 @@ public final class BlockDeviceBuilder {
     void fill(ConfigSpace config) {
         config.setLong(BlockConfig.CAPACITY_AT, image.size() / DiskImage.SECTOR_BYTES)
                 .setInt(BlockConfig.SIZE_MAX_AT, BlockConfig.LONGEST_SEGMENT)
-                .setInt(BlockConfig.SEG_MAX_AT, BlockDevice.mostSegments(queueSize))
+                .setInt(BlockConfig.SEG_MAX_AT, BlockConfig.mostSegments(queueSize))
                 .setInt(BlockConfig.BLK_SIZE_AT, logicalBlock)
                 .setByte(
                         BlockConfig.PHYSICAL_BLOCK_EXP_AT,

@@ -1,12 +1,13 @@
 package io.github.jkvm.virtio.block;
 
+import io.github.jkvm.kvm.ffi.IoVectors;
 import io.github.jkvm.virtio.DeviceQueue;
+import io.github.jkvm.virtio.queue.ChainPart;
 import io.github.jkvm.virtio.queue.ChainReader;
 import io.github.jkvm.virtio.queue.ChainWriter;
 import io.github.jkvm.virtio.queue.DescriptorChain;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.util.List;
 
 /**
  * One request on its way: read from its chain and checked, executed on any thread, and given back. Made once and used for many requests, one after
@@ -42,8 +43,9 @@ final class BlockRequest implements Runnable {
     private boolean writeThrough;
     private long offset;
     private long length;
-    private List<MemorySegment> data = List.of();
     private long nanos;
+    private boolean metered;
+    private boolean stalled;
 
     BlockRequest(BlockDevice device, DeviceQueue queue) {
         this.device = device;
@@ -85,7 +87,8 @@ final class BlockRequest implements Runnable {
         type = RequestType.UNKNOWN;
         length = 0;
         nanos = 0;
-        data = List.of();
+        metered = false;
+        stalled = false;
         status = check();
         return status == OK && type != RequestType.GET_ID;
     }
@@ -126,9 +129,6 @@ final class BlockRequest implements Runnable {
         offset = sector * DiskImage.SECTOR_BYTES;
         length = bytes;
         writeThrough = device.isWriteThrough();
-        data = type == RequestType.READ
-                ? chain.writer().segments(bytes)
-                : chain.reader().segments(bytes);
         return OK;
     }
 
@@ -170,8 +170,60 @@ final class BlockRequest implements Runnable {
         return result;
     }
 
-    /** Does what is asked for, on any thread, and keeps the status. */
+    /** Shows a read or a write the pieces of guest memory it is about. */
+    void showData(ChainPart action) {
+        if (type == RequestType.READ) {
+            chain.writer().forEachPart(length, action);
+        } else {
+            chain.reader().forEachPart(length, action);
+        }
+    }
+
+    /** Has {@link #stalled} tell about the execution that follows. */
+    void meter() {
+        metered = true;
+    }
+
+    boolean isMetered() {
+        return metered;
+    }
+
+    /** Tells whether the execution held its thread up. */
+    boolean stalled() {
+        return stalled;
+    }
+
+    /** Does what is asked for, on any thread and however long it takes, and keeps the status. */
     void execute() {
+        if (metered) {
+            StallMeter meter = StallMeter.start();
+            perform();
+            stalled = meter.stalled(nanos);
+        } else {
+            perform();
+        }
+    }
+
+    /**
+     * Does a read or a write of a file if that takes no waiting for the storage.
+     *
+     * @return false if it is still to be {@linkplain #execute executed}
+     */
+    boolean executeAtOnce(ImageFile file) {
+        long start = System.nanoTime();
+        IoVectors vectors = RequestVectors.of(this);
+        if (vectors == null || !file.moveAtOnce(direction(), offset, vectors)) {
+            return false;
+        }
+        nanos = System.nanoTime() - start;
+        return true;
+    }
+
+    FileTransfer direction() {
+        return type == RequestType.READ ? FileTransfer.READ : FileTransfer.WRITE;
+    }
+
+    private void perform() {
         long start = System.nanoTime();
         try {
             perform(device.image());
@@ -185,8 +237,16 @@ final class BlockRequest implements Runnable {
 
     private void perform(DiskImage image) throws IOException {
         switch (type) {
-            case READ -> image.read(offset, data);
-            case WRITE -> image.write(offset, data);
+            case READ -> {
+                if (!movedInOneCall()) {
+                    image.read(offset, chain.writer().segments(length));
+                }
+            }
+            case WRITE -> {
+                if (!movedInOneCall()) {
+                    image.write(offset, chain.reader().segments(length));
+                }
+            }
             case DISCARD -> {
                 for (int i = 0; i < ranges; i++) {
                     image.discard(rangeOffsets[i], rangeLengths[i]);
@@ -203,6 +263,16 @@ final class BlockRequest implements Runnable {
         if (type.changesDisk() && writeThrough) {
             image.flush();
         }
+    }
+
+    /** Tries the short way. What does not succeed on it is done anew by the image, which tells why it fails. */
+    private boolean movedInOneCall() {
+        ImageFile file = device.file();
+        if (file == null) {
+            return false;
+        }
+        IoVectors vectors = RequestVectors.of(this);
+        return vectors != null && file.moveInOneCall(direction(), offset, vectors);
     }
 
     boolean isWriteThrough() {
@@ -223,18 +293,12 @@ final class BlockRequest implements Runnable {
             // A read that failed may have written some of it.
             writer.advance(length);
         }
-        data = List.of();
         long room = writer.remaining();
         // Always the last byte that the driver lets the device write.
         boolean answered = room != 0 && writer.writeAhead(room - STATUS_BYTES, status);
         // What counts as written has no gaps (virtio 1.2, 2.7.8.2), as data that was not read would be.
         boolean whole = answered && room == STATUS_BYTES && (status == OK || writer.position() == 0);
         queue.complete(chain, whole ? writer.position() + STATUS_BYTES : 0);
-    }
-
-    /** Forgets the request, whose chain the driver has taken back. */
-    void drop() {
-        data = List.of();
     }
 
     /** Returns what it asks for. */

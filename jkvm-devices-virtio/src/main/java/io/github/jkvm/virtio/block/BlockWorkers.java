@@ -65,6 +65,11 @@ final class BlockWorkers implements AutoCloseable {
         return done.poll();
     }
 
+    /** Forgets executed requests, whose chains the driver has taken back. */
+    void forgetDone() {
+        done.clear();
+    }
+
     /** Waits until all requests are executed, which the image alone can delay. */
     synchronized void awaitIdle() {
         boolean interrupted = false;

@@ -47,6 +47,20 @@ enum FileTransfer {
         return call(file, offset, vectors);
     }
 
+    /** Makes one call for all of the vectors; true if it moved them all. Another result tells nothing: {@link #once} does. */
+    boolean whole(OwnedFd file, long offset, IoVectors vectors) {
+        return call(file, offset, vectors) == vectors.bytes();
+    }
+
+    /**
+     * The same as far as it takes no waiting for the storage.
+     *
+     * @return how many bytes were moved, or {@code -errno}: {@code EAGAIN} if it would wait, {@code EOPNOTSUPP} if the file system can't tell
+     */
+    long atOnce(OwnedFd file, long offset, IoVectors vectors) {
+        return this == READ ? vectors.tryReadNow(file, offset) : vectors.tryWriteNow(file, offset);
+    }
+
     private long call(OwnedFd file, long offset, IoVectors vectors) {
         return this == READ ? vectors.tryRead(file, offset) : vectors.tryWrite(file, offset);
     }

@@ -1,6 +1,8 @@
 package io.github.jkvm.virtio.block;
 
 import io.github.jkvm.kvm.ffi.Errno;
+import io.github.jkvm.kvm.ffi.FileSystemStat;
+import io.github.jkvm.kvm.ffi.IoVectors;
 import io.github.jkvm.kvm.ffi.Libc;
 import io.github.jkvm.kvm.ffi.OwnedFd;
 import java.io.IOException;
@@ -26,9 +28,21 @@ final class ImageFile implements AutoCloseable {
     private static final MemorySegment ZEROS =
             Arena.global().allocate(ZEROS_BYTES).asReadOnly();
 
+    /** What is known of the waiting of calls for the storage. */
+    enum Waiting {
+        /** They never do: all is in memory. */
+        NEVER,
+        /** They can be told not to: {@link #moveAtOnce}. */
+        ON_DEMAND,
+        /** They may. */
+        UNKNOWN
+    }
+
     private final String name;
     private final OwnedFd fd;
     private final ImageAccess access;
+    private volatile Waiting readWaiting;
+    private volatile Waiting writeWaiting;
 
     /** False once the file system said that it can't; asking again would only cost time. */
     private volatile boolean canPunchHoles = true;
@@ -37,10 +51,12 @@ final class ImageFile implements AutoCloseable {
 
     private volatile @Nullable IOException syncFailure;
 
-    private ImageFile(String name, int fd, ImageAccess access) {
+    private ImageFile(String name, int fd, ImageAccess access, Waiting waiting) {
         this.name = name;
         this.fd = new OwnedFd(fd, name);
         this.access = access;
+        this.readWaiting = waiting;
+        this.writeWaiting = waiting;
     }
 
     /** Opens and locks a file that is there. */
@@ -56,7 +72,7 @@ final class ImageFile implements AutoCloseable {
         if (fd < 0) {
             throw new FileSystemException(path.toString(), null, "open for " + access + " failed: " + Errno.name(-fd));
         }
-        ImageFile file = new ImageFile(path.toString(), fd, access);
+        ImageFile file = new ImageFile(path.toString(), fd, access, waiting(fd));
         try {
             // Pipes, sockets and terminals have no size, and are refused here.
             file.length();
@@ -94,7 +110,15 @@ final class ImageFile implements AutoCloseable {
         if (fd < 0) {
             throw new IOException(name + ": memfd_create failed: " + Errno.name(-fd));
         }
-        return new ImageFile(name, fd, ImageAccess.READ_WRITE);
+        return new ImageFile(name, fd, ImageAccess.READ_WRITE, Waiting.NEVER);
+    }
+
+    /** Until a call tells more. */
+    private static Waiting waiting(int fd) {
+        try (Arena arena = Arena.ofConfined()) {
+            var stat = new FileSystemStat(arena);
+            return stat.read(fd) == 0 && stat.isInMemory() ? Waiting.NEVER : Waiting.ON_DEMAND;
+        }
     }
 
     ImageAccess access() {
@@ -153,6 +177,37 @@ final class ImageFile implements AutoCloseable {
         if (done != DiskImage.length(sources)) {
             throw new FileSystemException(name, null, "only " + done + " bytes were written at " + offset);
         }
+    }
+
+    /** Tells what is known of calls of a direction. */
+    Waiting waiting(FileTransfer direction) {
+        return direction == FileTransfer.READ ? readWaiting : writeWaiting;
+    }
+
+    /**
+     * Moves all that there are vectors for, in one call that waits for the storage if it must.
+     *
+     * @return false if that did not succeed, for whatever reason: some or none may have been moved
+     */
+    boolean moveInOneCall(FileTransfer direction, long offset, IoVectors vectors) {
+        return direction.whole(fd, offset, vectors);
+    }
+
+    /**
+     * The same, but without waiting for the storage.
+     *
+     * @return false if it would wait, or did not succeed for another reason: some or none may have been moved
+     */
+    boolean moveAtOnce(FileTransfer direction, long offset, IoVectors vectors) {
+        long result = direction.atOnce(fd, offset, vectors);
+        if (result == -Errno.EOPNOTSUPP || result == -Errno.ENOSYS) {
+            if (direction == FileTransfer.READ) {
+                readWaiting = Waiting.UNKNOWN;
+            } else {
+                writeWaiting = Waiting.UNKNOWN;
+            }
+        }
+        return result == vectors.bytes();
     }
 
     /**

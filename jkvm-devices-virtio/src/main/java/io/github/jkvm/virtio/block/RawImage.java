@@ -126,6 +126,11 @@ public final class RawImage implements DiskImage {
         size = newSize;
     }
 
+    /** Returns the file, whose bytes are the disk's. */
+    ImageFile file() {
+        return file;
+    }
+
     @Override
     public long size() {
         return size;

@@ -23,6 +23,9 @@ public final class FileCalls {
     /** Position at or after an offset where there is a hole or the end (as above). */
     public static final int SEEK_HOLE = 4;
 
+    /** Only what takes no waiting for the storage: {@code RWF_NOWAIT} (Linux, include/uapi/linux/fs.h). */
+    private static final long RWF_NOWAIT = 8;
+
     private static final MethodHandle FSYNC = link("fsync", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
     private static final MethodHandle SYNCFS = link("syncfs", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
     private static final MethodHandle FSTATFS = link("fstatfs", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS));
@@ -32,12 +35,19 @@ public final class FileCalls {
             "syscall",
             FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS, JAVA_LONG, JAVA_LONG),
             1);
+    private static final MethodHandle POSITIONED_VECTORS = link(
+            "syscall",
+            FunctionDescriptor.of(
+                    JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS),
+            1);
     private static final MethodHandle GETRLIMIT = link("getrlimit", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS));
     private static final MethodHandle GETEUID = link("geteuid", FunctionDescriptor.of(JAVA_INT));
 
     // Linux, arch/x86/entry/syscalls/syscall_64.tbl for x86-64 and include/uapi/asm-generic/unistd.h for aarch64.
     private static final long SYS_GETDENTS64 = Libc.AARCH64 ? 61 : 217;
     private static final long SYS_COPY_FILE_RANGE = Libc.AARCH64 ? 285 : 326;
+    private static final long SYS_PREADV2 = Libc.AARCH64 ? 286 : 327;
+    private static final long SYS_PWRITEV2 = Libc.AARCH64 ? 287 : 328;
 
     private FileCalls() {}
 
@@ -89,6 +99,32 @@ public final class FileCalls {
             return Libc.result(
                     (long) COPY_FILE_RANGE.invokeExact(
                             captured, SYS_COPY_FILE_RANGE, (long) from, fromOffset, (long) to, toOffset, count, 0L),
+                    captured);
+        } catch (Throwable t) {
+            throw NativeAccess.rethrow(t);
+        }
+    }
+
+    /**
+     * {@code preadv2(2)} that does not wait for the storage; returns the number of bytes read, {@code -EAGAIN} if it would wait for the first, or
+     * {@code -EOPNOTSUPP} where the file system can't tell. {@code pinned} is as for {@link Libc#preadv}.
+     */
+    public static long preadvNoWait(int fd, MemorySegment vectors, int count, long offset, MemorySegment pinned) {
+        return noWait(SYS_PREADV2, fd, vectors, count, offset, pinned);
+    }
+
+    /** {@code pwritev2(2)} that does not wait for the storage, with results as {@link #preadvNoWait} has them. */
+    public static long pwritevNoWait(int fd, MemorySegment vectors, int count, long offset, MemorySegment pinned) {
+        return noWait(SYS_PWRITEV2, fd, vectors, count, offset, pinned);
+    }
+
+    /** On 64-bit machines the offset is one argument, and the one after it does not count (Linux, fs/read_write.c, pos_from_hilo). */
+    private static long noWait(long call, int fd, MemorySegment vectors, int count, long offset, MemorySegment pinned) {
+        MemorySegment captured = NativeAccess.captured();
+        try {
+            return Libc.result(
+                    (long) POSITIONED_VECTORS.invokeExact(
+                            captured, call, (long) fd, vectors, (long) count, offset, 0L, RWF_NOWAIT, pinned),
                     captured);
         } catch (Throwable t) {
             throw NativeAccess.rethrow(t);

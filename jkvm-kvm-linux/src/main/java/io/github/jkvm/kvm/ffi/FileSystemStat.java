@@ -6,11 +6,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * How full a file system is: {@code struct statfs} (Linux, include/uapi/asm-generic/statfs.h) of a 64-bit machine. Filled by {@link #read};
+ * Of what type a file system is, and how full: {@code struct statfs} (Linux, include/uapi/asm-generic/statfs.h) of a 64-bit machine. Filled by {@link #read};
  * what it tells before is 0. Belongs to one thread at a time.
  */
 public final class FileSystemStat {
     private static final long SIZE = 120;
+    private static final long TYPE = 0;
     private static final long BLOCK_SIZE = 8;
     private static final long BLOCKS = 16;
     private static final long FREE = 24;
@@ -19,6 +20,12 @@ public final class FileSystemStat {
     private static final long FREE_FILES = 48;
     private static final long NAME_LENGTH = 64;
     private static final long FRAGMENT_SIZE = 72;
+
+    /** {@code TMPFS_MAGIC} (Linux, include/uapi/linux/magic.h). */
+    private static final long TMPFS = 0x0102_1994;
+
+    /** {@code RAMFS_MAGIC} (as above). */
+    private static final long RAMFS = 0x8584_58F6L;
 
     private final MemorySegment segment;
 
@@ -39,6 +46,12 @@ public final class FileSystemStat {
      */
     public int read(int fd) {
         return FileCalls.fstatfs(fd, segment);
+    }
+
+    /** Tells whether its files are kept in memory, and nowhere else. */
+    public boolean isInMemory() {
+        long type = segment.get(JAVA_LONG, TYPE);
+        return type == TMPFS || type == RAMFS;
     }
 
     /** Returns the size that transfers are best done in, in bytes. */

@@ -209,4 +209,43 @@ public final class IoVectors {
             Reference.reachabilityFence(this);
         }
     }
+
+    /**
+     * Reads once into the vectors from a place in a file, as far as that takes no waiting for the storage ({@code preadv2(2)}, {@code
+     * RWF_NOWAIT}).
+     *
+     * @param fd the file
+     * @param offset the place in bytes
+     * @return the number of bytes read, 0 at the end of the file; {@code -EAGAIN} if it would wait, {@code -EOPNOTSUPP} if the file system can't
+     *     tell, or another {@code -errno}
+     * @throws IllegalStateException if the descriptor is closed
+     */
+    public long tryReadNow(OwnedFd fd, long offset) {
+        int number = fd.acquire();
+        try {
+            return FileCalls.preadvNoWait(number, vectors, count, offset, first);
+        } finally {
+            fd.release();
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /**
+     * Writes the vectors once to a place in a file, as far as that takes no waiting for the storage ({@code pwritev2(2)}, {@code RWF_NOWAIT}).
+     *
+     * @param fd the file
+     * @param offset the place in bytes
+     * @return the number of bytes written; {@code -EAGAIN} if it would wait, {@code -EOPNOTSUPP} if the file system can't tell, or another {@code
+     *     -errno}
+     * @throws IllegalStateException if the descriptor is closed
+     */
+    public long tryWriteNow(OwnedFd fd, long offset) {
+        int number = fd.acquire();
+        try {
+            return FileCalls.pwritevNoWait(number, vectors, count, offset, first);
+        } finally {
+            fd.release();
+            Reference.reachabilityFence(this);
+        }
+    }
 }
