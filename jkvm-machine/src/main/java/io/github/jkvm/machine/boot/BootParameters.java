@@ -68,6 +68,14 @@ public final class BootParameters {
         return bytes.asReadOnly();
     }
 
+    /** Refuses what an image without a boot protocol can't be handed. */
+    void checkNothingToPass(String image) {
+        if (initrd != null || !modules.isEmpty() || !commandLine.equals(CommandLine.empty())) {
+            throw new IllegalArgumentException(
+                    image + " has no way to learn of a command line, an initrd or modules; leave them out");
+        }
+    }
+
     /**
      * Returns what the guest is told about its memory.
      *

@@ -98,6 +98,11 @@ final class ElfFile {
         }
     }
 
+    /** Tells whether it is a 64-bit file. */
+    boolean isWide() {
+        return wide;
+    }
+
     /** Reads a field as wide as an address of the file's class. */
     private long word(String field, long offset32, long offset64) {
         return wide ? image.u64(field, offset64) : image.u32(field, offset32);

@@ -89,12 +89,7 @@ public final class FlatImage implements KernelImage {
 
     @Override
     public LoadedKernel load(GuestMemory memory, BootParameters parameters) {
-        if (parameters.initrd().isPresent()
-                || !parameters.modules().isEmpty()
-                || !parameters.commandLine().equals(CommandLine.empty())) {
-            throw new IllegalArgumentException(
-                    "a flat image has no way to learn of a command line, an initrd or modules; leave them out");
-        }
+        parameters.checkNothingToPass("a flat image");
         GuestLayout layout = new GuestLayout(memory, parameters.memoryMap());
         if (!layout.isRam(range)) {
             throw new IllegalArgumentException(

@@ -4,6 +4,8 @@ package io.github.jkvm.machine.boot;
 public enum KernelFormat {
     /** Plain code without a header. */
     FLAT("flat image"),
+    /** ELF program, entered where its header says. */
+    ELF("ELF program"),
     /** Multiboot 1, as ELF or with addresses in its header. */
     MULTIBOOT("multiboot 1"),
     /** ELF with a Xen note that names a 32-bit entry (PVH). */

@@ -19,14 +19,14 @@ import java.util.OptionalLong;
  *
  * <p>Images are immutable and may be used by many threads.
  */
-public sealed interface KernelImage permits BzImage, FlatImage, MultibootImage, PvhImage {
+public sealed interface KernelImage permits BzImage, ElfImage, FlatImage, MultibootImage, PvhImage {
 
     /** The largest kernel file that is read, in bytes: 1 GiB. */
     long MAX_FILE_SIZE = 1L << 30;
 
     /**
      * Reads an image and finds out its format: bzImage, ELF with a PVH note, or multiboot 1; an ELF file that is both is taken by its note.
-     * A flat image has nothing to be known by: see {@link FlatImage}.
+     * A flat image has nothing to be known by: see {@link FlatImage}; an ELF program for no boot protocol is an {@link ElfImage}.
      *
      * @param bytes the image; copied
      * @return the image
