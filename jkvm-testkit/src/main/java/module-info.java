@@ -2,8 +2,11 @@
 module io.github.jkvm.testkit {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
+    requires transitive io.github.jkvm.machine;
+    requires transitive org.assertj.core;
     requires transitive org.junit.jupiter.api;
     requires org.junit.platform.commons;
+    requires org.opentest4j;
 
     exports io.github.jkvm.testkit;
 }

@@ -14,8 +14,8 @@ import java.util.stream.Stream;
  * @param kvmMappings those of them that are a vCPU's
  * @param threads threads of the host
  */
-record HostUse(long files, long mappings, long kvmMappings, long threads) {
-    static HostUse now() {
+public record HostUse(long files, long mappings, long kvmMappings, long threads) {
+    public static HostUse now() {
         try {
             long mappings;
             long ofKvm;

@@ -1,0 +1,119 @@
+package io.github.jkvm.it.testkit;
+
+import static io.github.jkvm.it.testkit.MicroVmTest.bytes;
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
+
+import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.GuestStop;
+import io.github.jkvm.testkit.MicroGuest;
+import io.github.jkvm.testkit.MicroVm;
+import io.github.jkvm.testkit.Port;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
+import org.junit.platform.launcher.core.LauncherFactory;
+import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
+
+/** What a test author is told when a guest does not do what it should. */
+class GuestFailureTest {
+    private static final Duration SHORT = Duration.ofMillis(300);
+
+    @Test
+    void aHangingGuestIsShownWhereItHangs(@MicroVm(deadline = "300ms") MicroGuest guest) {
+        guest.load(bytes(0xB0, 'x', 0xE6, 0xE9, 0xEB, 0xFE)); // mov al, 'x'; out 0xe9, al; jmp $
+
+        assertThatThrownBy(() -> assertThat(guest).halts())
+                .isInstanceOf(AssertionError.class)
+                .hasMessageContaining("to halt within 300 ms, but it stopped by force")
+                .hasMessageContaining("rip    0000000000010004")
+                .hasMessageContaining("code: 0x10004: eb fe")
+                .hasMessageContaining("debug port: 1 bytes\n    | x")
+                .hasMessageContaining("port 0xe9 <- 0x78 (1 byte)");
+        assertThatThrownBy(guest::run)
+                .isInstanceOf(AssertionError.class)
+                .hasMessageContaining("still runs after 300 ms");
+    }
+
+    @Test
+    void aTripleFaultIsToldFromAHalt(@MicroVm MicroGuest guest) {
+        guest.load(bytes(0x0F, 0x0B)); // ud2, and no interrupt table
+
+        assertThatThrownBy(() -> assertThat(guest).as("the guest under test").halts())
+                .isInstanceOf(AssertionError.class)
+                .hasMessageContaining("[the guest under test] Expected the guest to halt")
+                .hasMessageContaining("but it stopped by a triple fault");
+    }
+
+    @Test
+    void anAddressWithoutMemoryIsNamed(@MicroVm(mode = EntryMode.PROTECTED32) MicroGuest guest) {
+        guest.load(bytes(0xC6, 0x05, 0, 0, 0, 0xD0, 0x2A, 0xF4)); // mov byte [0xd0000000], 42; hlt
+
+        assertThatThrownBy(() -> assertThat(guest).halts())
+                .hasMessageContaining("at an address without memory or device: memory 0xd0000000 <- 0x2a (1 byte)");
+        guest.load(bytes(0xC6, 0x05, 0, 0, 0, 0xD0, 0x2A, 0xF4));
+        assertThat(guest).touchesNothingAt(0xD000_0000L).halts();
+    }
+
+    @Test
+    void aGuestThatFloodsAPortEndsAtItsDeadlineAndTakesNoMemory(@MicroVm(mode = EntryMode.REAL16) MicroGuest guest) {
+        // mov dx, 0x3f8; again: xor si, si; mov cx, 0xffff; rep outsb; jmp again
+        guest.load(bytes(0xFC, 0xBA, 0xF8, 0x03, 0x31, 0xF6, 0xB9, 0xFF, 0xFF, 0xF3, 0x6E, 0xEB, 0xF7));
+        var memory = ManagementFactory.getMemoryMXBean();
+        System.gc();
+        long before = memory.getHeapMemoryUsage().getUsed();
+
+        GuestStop stop = guest.run(Duration.ofSeconds(5));
+        System.gc();
+
+        assertThat(stop).isInstanceOf(GuestStop.RanOutOfTime.class);
+        assertThat(guest.printed(Port.SERIAL)).as("bytes in 5 seconds").isGreaterThan(1000);
+        assertThat(guest.report()).hasSizeLessThan(10_000);
+        assertThat(memory.getHeapMemoryUsage().getUsed() - before)
+                .as("growth of the heap")
+                .isLessThan(8 << 20);
+        assertThatThrownBy(() -> assertThat(guest).haltsWithin(SHORT)).hasMessageContaining("the last of them");
+    }
+
+    /** Not run by itself: a test that fails. */
+    static class FailingCase {
+        @MicroVm
+        private MicroGuest guest;
+
+        @Test
+        void fails() {
+            guest.load(bytes(0xB0, 'q', 0xE6, 0xE9, 0xF4));
+            guest.run();
+            throw new AssertionError("the test's own reason");
+        }
+    }
+
+    @Test
+    void theReportOfItsGuestsIsAddedToAnyFailure() {
+        var listener = new SummaryGeneratingListener();
+        LauncherFactory.create()
+                .execute(
+                        LauncherDiscoveryRequestBuilder.request()
+                                .selectors(selectClass(FailingCase.class))
+                                .build(),
+                        listener);
+
+        assertThat(listener.getSummary().getFailures()).singleElement().satisfies(failure -> {
+            assertThat(failure.getException()).hasMessage("the test's own reason");
+            assertThat(failure.getException().getSuppressed())
+                    .singleElement()
+                    .satisfies(state -> assertThat(state.toString())
+                            .contains("stopped: by a halt instruction", "rip    0000000000010005", "| q"));
+        });
+    }
+
+    @Test
+    void aGuestWithNothingLoadedSaysSo(@MicroVm MicroGuest guest) {
+        assertThatThrownBy(guest::run)
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("load a program first");
+    }
+}

@@ -1,0 +1,119 @@
+package io.github.jkvm.it.testkit;
+
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.ExitKind;
+import io.github.jkvm.testkit.GuestExit;
+import io.github.jkvm.testkit.MicroGuest;
+import io.github.jkvm.testkit.MicroVm;
+import io.github.jkvm.testkit.Port;
+import io.github.jkvm.x86.Registers;
+import java.util.HashSet;
+import java.util.Set;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+
+@MicroVm(memory = 4 << 20)
+class MicroVmTest {
+    /** {@code mov al, 'A'; out 0xe9, al; mov al, 'B'; out 0xe9, al; hlt}. */
+    private static final byte[] PRINTS_AB = bytes(0xB0, 'A', 0xE6, 0xE9, 0xB0, 'B', 0xE6, 0xE9, 0xF4);
+
+    private static final Set<MicroGuest> SEEN = new HashSet<>();
+
+    @MicroVm(mode = EntryMode.REAL16)
+    private static MicroGuest shared;
+
+    @MicroVm
+    private MicroGuest fresh;
+
+    static byte[] bytes(int... values) {
+        byte[] bytes = new byte[values.length];
+        for (int i = 0; i < values.length; i++) {
+            bytes[i] = (byte) values[i];
+        }
+        return bytes;
+    }
+
+    @BeforeEach
+    void fieldsAreSet() {
+        assertThat(SEEN.add(fresh)).as("a guest no other test had").isTrue();
+        SEEN.add(shared);
+    }
+
+    @AfterAll
+    static void theSharedGuestIsOneForAllTests() {
+        assertThat(SEEN.stream().filter(guest -> guest.mode() == EntryMode.REAL16))
+                .containsExactly(shared);
+        // The others are closed with their tests.
+        assertThat(SEEN.stream().filter(guest -> guest != shared))
+                .allSatisfy(guest -> assertThatThrownBy(guest::registers).isInstanceOf(IllegalStateException.class));
+    }
+
+    @Test
+    void aParameterHasWhatTheClassAsksFor(MicroGuest guest) {
+        guest.load(PRINTS_AB);
+
+        assertThat(guest)
+                .halts()
+                .hasPrinted("AB")
+                .hasPrinted(Pattern.compile("^A.$"))
+                .hasExits(ExitKind.PORT_OUT, 2)
+                .hasLastExits(GuestExit.portOut(0xE9, 'A'), GuestExit.portOut(0xE9, 'B'), GuestExit.halt());
+        assertThat(guest.memory().contains(0, 4 << 20)).isTrue();
+        assertThat(guest).isNotSameAs(fresh);
+    }
+
+    @Test
+    void aGuestRunsOnFromWhereItStopped() {
+        fresh.load(PRINTS_AB);
+
+        assertThat(fresh).prints("A").hasRegister(Registers.Name.RAX, 'A');
+        assertThat(fresh.text(Port.DEBUG)).isEqualTo("A");
+        assertThat(fresh).halts().hasPrinted("AB");
+    }
+
+    @Test
+    void aSharedGuestIsLoadedAgain() {
+        for (int i = 0; i < 2; i++) {
+            shared.memory().writeInt(0x500, 0x1234);
+            // mov word [0x600], 7; mov dx, 0x501; mov al, 3; out dx, al
+            shared.load(bytes(0xC7, 0x06, 0x00, 0x06, 0x07, 0x00, 0xBA, 0x01, 0x05, 0xB0, 0x03, 0xEE));
+            assertThat(shared)
+                    .powersOffWith(3)
+                    .hasInt(0x600, 7)
+                    .hasInt(0x500, 0)
+                    .hasMemory(0x600, (byte) 7, (byte) 0);
+        }
+    }
+
+    @Test
+    void aGuestInCSumsWhatTheTestPutInItsMemory(@MicroVm(program = "sum.c") MicroGuest guest) {
+        for (int i = 0; i < 10; i++) {
+            guest.memory().writeInt(0x10_0000 + 4L * i, i);
+        }
+
+        assertThat(guest).powersOffWith(45).hasPrinted("summed\n");
+    }
+
+    @Test
+    void a32BitGuestWritesToTheSerialPort(@MicroVm(mode = EntryMode.PROTECTED32) MicroGuest guest) {
+        // mov edx, 0x3fd; in al, dx; test al, 0x20; mov edx, 0x3f8; mov al, 's'; out dx, al; hlt
+        guest.load(bytes(0xBA, 0xFD, 0x03, 0, 0, 0xEC, 0xA8, 0x20, 0xBA, 0xF8, 0x03, 0, 0, 0xB0, 's', 0xEE, 0xF4));
+
+        assertThat(guest).prints(Port.SERIAL, "s").halts().hasExits(ExitKind.PORT_IN, 1);
+    }
+
+    @Nested
+    class InANestedClass {
+        @Test
+        void theOuterClassSaysWhatGuestsAreLike(MicroGuest guest) {
+            assertThat(guest.memory().contains(0, 4 << 20)).isTrue();
+        }
+    }
+}
