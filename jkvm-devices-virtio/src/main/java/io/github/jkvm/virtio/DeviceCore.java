@@ -33,6 +33,7 @@ final class DeviceCore {
     private final AtomicInteger status = new AtomicInteger();
     private final Counter notifications;
     private final Counter chains;
+    private final Counter chainsDropped;
     private final Counter interrupts;
     private final Counter queueFaults;
     private final Counter resets;
@@ -53,6 +54,7 @@ final class DeviceCore {
         this.loop = bus.eventLoop();
         this.notifications = device.counter("notifications");
         this.chains = device.counter("chains");
+        this.chainsDropped = device.counter("chainsDropped");
         this.interrupts = device.counter("interrupts");
         this.queueFaults = device.counter("queueFaults");
         this.resets = device.counter("resets");
@@ -303,6 +305,10 @@ final class DeviceCore {
 
     void countChain() {
         chains.increment();
+    }
+
+    void countDropped(int count) {
+        chainsDropped.add(count);
     }
 
     void interruptForQueue(int index) {

@@ -225,6 +225,7 @@ public final class DeviceQueue {
     }
 
     void reset() {
+        core.countDropped(queue.chainsInFlight());
         queue.reset();
         faultReported = false;
     }

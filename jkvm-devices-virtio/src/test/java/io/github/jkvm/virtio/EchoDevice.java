@@ -6,12 +6,14 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Answers each chain with what it reads, and remembers what it was told. */
+/** Answers each chain with what it reads, or keeps it, and remembers what it was told. */
 final class EchoDevice extends VirtioDevice {
     static final int LOUD = 3;
 
     final List<String> told = new ArrayList<>();
+    private final DescriptorChain kept = new DescriptorChain();
     boolean fails;
+    boolean keeps;
     long remembered;
 
     EchoDevice(int... queueSizes) {
@@ -33,7 +35,11 @@ final class EchoDevice extends VirtioDevice {
         if (fails) {
             throw new IllegalStateException("as the test wants it");
         }
-        queue.serve(this::echo);
+        if (keeps) {
+            queue.pop(kept);
+        } else {
+            queue.serve(this::echo);
+        }
     }
 
     private long echo(DescriptorChain chain) {

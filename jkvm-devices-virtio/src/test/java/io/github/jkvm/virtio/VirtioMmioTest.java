@@ -180,6 +180,19 @@ class VirtioMmioTest {
         assertThat(again.takeUsed()).isPresent();
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void countsChainsThatAResetTakesFromTheDevice(RingFormat format) {
+        GuestDriver guest = GuestDriver.start(device, format);
+        guest.request(0, guest.buffers().readable((byte) 1));
+        device.keeps = true;
+        guest.queue(0).add(guest.buffers().readable((byte) 2));
+        guest.kick(0);
+        assertThat(device.counters()).containsEntry("chains", 1L).containsEntry("chainsDropped", 0L);
+        guest.setRegister(0x070, 0);
+        assertThat(device.counters()).containsEntry("chains", 1L).containsEntry("chainsDropped", 1L);
+    }
+
     @Test
     void resetsNoQueueAloneIfThatWasNotAgreedOn() {
         GuestDriver guest = GuestDriver.attach(device);
