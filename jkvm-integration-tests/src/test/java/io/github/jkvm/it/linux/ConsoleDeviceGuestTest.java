@@ -46,39 +46,40 @@ class ConsoleDeviceGuestTest {
             assertThat(guest.run("cat /sys/class/virtio-ports/vport0p1/name /sys/class/virtio-ports/vport0p2/name"))
                     .isEqualTo("org.example.up\norg.example.down");
 
-            var random = new byte[BYTES];
-            new Random(7).nextBytes(random);
-            ConsolePort up = device.port(1);
-            ConsolePort down = device.port(2);
-            CompletableFuture<String> received = CompletableFuture.supplyAsync(() -> {
-                try {
-                    return sha256(up.inputStream().readNBytes(BYTES));
-                } catch (IOException e) {
-                    throw new IllegalStateException(e);
-                }
-            });
-            Thread sender = Thread.ofPlatform().start(() -> {
-                try {
-                    down.outputStream().write(random);
-                } catch (IOException e) {
-                    throw new IllegalStateException(e);
-                }
-            });
-            String sums = guest.run("head -c " + BYTES + " /dev/vport0p2 | sha256sum & head -c " + BYTES
-                    + " /dev/urandom >/tmp/up && cat /tmp/up >/dev/vport0p1; wait; sha256sum </tmp/up");
-            assertThat(sums.lines().map(line -> line.substring(0, 64)))
-                    .containsExactly(sha256(random), received.get(60, TimeUnit.SECONDS));
-            sender.join();
-
+            carriesBytesBothWays(guest, device);
             hotPlugs(guest, device);
             usesTerminal(guest, device);
 
-            guest.run("for i in $(seq 5); do rmmod virtio_console && modprobe virtio_console || exit 1; done");
-            guest.run(await("test -e /dev/vport0p2"));
-            down.outputStream().write("again\n".getBytes(StandardCharsets.US_ASCII));
-            assertThat(guest.run("head -n 1 </dev/vport0p2")).isEqualTo("again");
             assertThat(device.counters()).containsEntry("queueFaults", 0L).containsEntry("badControlMessages", 0L);
         }
+    }
+
+    /** Moves different bytes over ports 1 and 2 at once: up to the host and down to the guest. */
+    static void carriesBytesBothWays(LinuxGuest guest, ConsoleDevice device) throws Exception {
+        guest.run(await("test -e /dev/vport0p2"));
+        var random = new byte[BYTES];
+        new Random(7).nextBytes(random);
+        ConsolePort up = device.port(1);
+        ConsolePort down = device.port(2);
+        CompletableFuture<String> received = CompletableFuture.supplyAsync(() -> {
+            try {
+                return sha256(up.inputStream().readNBytes(BYTES));
+            } catch (IOException e) {
+                throw new IllegalStateException(e);
+            }
+        });
+        Thread sender = Thread.ofPlatform().start(() -> {
+            try {
+                down.outputStream().write(random);
+            } catch (IOException e) {
+                throw new IllegalStateException(e);
+            }
+        });
+        String sums = guest.run("head -c " + BYTES + " /dev/vport0p2 | sha256sum & head -c " + BYTES
+                + " /dev/urandom >/tmp/up && cat /tmp/up >/dev/vport0p1; wait; sha256sum </tmp/up");
+        assertThat(sums.lines().map(line -> line.substring(0, 64)))
+                .containsExactly(sha256(random), received.get(60, TimeUnit.SECONDS));
+        sender.join();
     }
 
     private static void hotPlugs(LinuxGuest guest, ConsoleDevice device) throws Exception {

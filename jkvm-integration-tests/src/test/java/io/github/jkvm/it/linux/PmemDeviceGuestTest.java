@@ -51,6 +51,15 @@ class PmemDeviceGuestTest {
         return output;
     }
 
+    /** Makes a file system with a file, and returns its checksum. */
+    static String keepsAFile(LinuxGuest guest, PmemDevice pmem) throws InterruptedException {
+        String sum = guest.run("mkfs.ext4 -q -b 4096 /dev/pmem0 && mount -t ext4 /dev/pmem0 /mnt"
+                + " && dd if=/dev/urandom of=/mnt/data bs=64k count=100 2>/dev/null && sync && sha256sum </mnt/data");
+        assertThat(pmem.counters().get("flushes")).isPositive();
+        assertThat(pmem.counters().get("failedFlushes")).isZero();
+        return sum;
+    }
+
     @ParameterizedTest
     @EnumSource
     void keepsAFileSystemInAFileOfTheHost(GuestTransport transport) throws Exception {
@@ -59,11 +68,7 @@ class PmemDeviceGuestTest {
         String sum;
         try (LinuxGuest guest = start(transport, pmem)) {
             assertThat(guest.run("cat /sys/block/pmem0/size")).isEqualTo(Long.toString(SIZE / 512));
-            sum = guest.run(
-                    "mkfs.ext4 -q -b 4096 /dev/pmem0 && mount -t ext4 /dev/pmem0 /mnt"
-                            + " && dd if=/dev/urandom of=/mnt/data bs=64k count=100 2>/dev/null && sync && sha256sum </mnt/data");
-            assertThat(pmem.counters().get("flushes")).isPositive();
-            assertThat(pmem.counters().get("failedFlushes")).isZero();
+            sum = keepsAFile(guest, pmem);
             // The machine's end is a power failure for the guest: what it flushed is in the file.
         }
         assertThat(fsck(path)).contains("pmem");

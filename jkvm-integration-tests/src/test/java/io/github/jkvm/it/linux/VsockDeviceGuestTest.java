@@ -60,53 +60,57 @@ class VsockDeviceGuestTest {
         VsockDevice device = VsockDevice.builder("vsock0", 77).build();
         try (LinuxGuest guest = boot(device, transport)) {
             guest.run("modprobe vmw_vsock_virtio_transport");
-            guest.run(ECHO_SERVER);
-            try (VsockListener listener = device.listen(5000)) {
-                // Beforehand: Linux gives a connection two seconds to be made, and 32 random files take a slow machine
-                // long.
-                guest.run("for i in $(seq " + EACH_WAY + "); do head -c " + BYTES + " /dev/urandom >/tmp/in$i; done");
-                var accepted = new CountDownLatch(EACH_WAY);
-                var open = new CountDownLatch(2 * EACH_WAY);
-                // 32 connections of the guest, each of which gets back what it sends ...
-                GuestShell.Command clients = guest.begin("for i in $(seq " + EACH_WAY + "); do ("
-                        + "socat -t 60 - VSOCK-CONNECT:2:5000 </tmp/in$i >/tmp/out$i;"
-                        + "cmp /tmp/in$i /tmp/out$i && echo same >/tmp/result$i; rm -f /tmp/in$i /tmp/out$i"
-                        + ") & pids=\"$pids $!\"; done; wait $pids; cat /tmp/result* | wc -l");
-                List<FutureTask<Void>> tasks = new ArrayList<>();
-                for (int i = 0; i < EACH_WAY; i++) {
-                    tasks.add(start(() -> {
-                        try (VsockChannel channel = listener.accept(LIMIT)) {
-                            accepted.countDown();
-                            open.countDown();
-                            await(open);
-                            echo(channel);
-                        }
-                        return null;
-                    }));
-                }
-                // ... and 32 of the host; all of them are open before one ends.
-                for (int i = 0; i < EACH_WAY; i++) {
-                    int seed = i;
-                    tasks.add(start(() -> {
-                        await(accepted);
-                        VsockChannel channel = connect(device);
-                        open.countDown();
-                        exchange(channel, seed);
-                        return null;
-                    }));
-                }
-                for (FutureTask<Void> task : tasks) {
-                    task.get(LIMIT.toSeconds(), TimeUnit.SECONDS);
-                }
-                assertThat(clients.await(LIMIT).output().strip()).isEqualTo(String.valueOf(EACH_WAY));
-            }
-            assertThat(device.counters())
-                    .containsEntry("badPackets", 0L)
-                    .containsEntry("queueFaults", 0L)
-                    .containsEntry("resetsDropped", 0L);
-            assertThat(device.counters().get("connections")).isGreaterThanOrEqualTo(2 * EACH_WAY);
-            assertThat(device.counters().get("bytesFromGuest")).isGreaterThanOrEqualTo(2L * EACH_WAY * BYTES);
+            echoesBothWays(guest, device, EACH_WAY);
         }
+    }
+
+    /** Has so many connections open from each side at once, and all that is sent over them come back. */
+    static void echoesBothWays(LinuxGuest guest, VsockDevice device, int eachWay) throws Exception {
+        guest.run(ECHO_SERVER);
+        try (VsockListener listener = device.listen(5000)) {
+            // Beforehand: Linux gives a connection two seconds to be made, and random files take a slow machine long.
+            guest.run("for i in $(seq " + eachWay + "); do head -c " + BYTES + " /dev/urandom >/tmp/in$i; done");
+            var accepted = new CountDownLatch(eachWay);
+            var open = new CountDownLatch(2 * eachWay);
+            // connections of the guest, each of which gets back what it sends ...
+            GuestShell.Command clients = guest.begin("for i in $(seq " + eachWay + "); do ("
+                    + "socat -t 60 - VSOCK-CONNECT:2:5000 </tmp/in$i >/tmp/out$i;"
+                    + "cmp /tmp/in$i /tmp/out$i && echo same >/tmp/result$i; rm -f /tmp/in$i /tmp/out$i"
+                    + ") & pids=\"$pids $!\"; done; wait $pids; cat /tmp/result* | wc -l");
+            List<FutureTask<Void>> tasks = new ArrayList<>();
+            for (int i = 0; i < eachWay; i++) {
+                tasks.add(start(() -> {
+                    try (VsockChannel channel = listener.accept(LIMIT)) {
+                        accepted.countDown();
+                        open.countDown();
+                        await(open);
+                        echo(channel);
+                    }
+                    return null;
+                }));
+            }
+            // ... and as many of the host; all of them are open before one ends.
+            for (int i = 0; i < eachWay; i++) {
+                int seed = i;
+                tasks.add(start(() -> {
+                    await(accepted);
+                    VsockChannel channel = connect(device);
+                    open.countDown();
+                    exchange(channel, seed);
+                    return null;
+                }));
+            }
+            for (FutureTask<Void> task : tasks) {
+                task.get(LIMIT.toSeconds(), TimeUnit.SECONDS);
+            }
+            assertThat(clients.await(LIMIT).output().strip()).isEqualTo(String.valueOf(eachWay));
+        }
+        assertThat(device.counters())
+                .containsEntry("badPackets", 0L)
+                .containsEntry("queueFaults", 0L)
+                .containsEntry("resetsDropped", 0L);
+        assertThat(device.counters().get("connections")).isGreaterThanOrEqualTo(2L * eachWay);
+        assertThat(device.counters().get("bytesFromGuest")).isGreaterThanOrEqualTo(2L * eachWay * BYTES);
     }
 
     private static void await(CountDownLatch latch) throws InterruptedException {
