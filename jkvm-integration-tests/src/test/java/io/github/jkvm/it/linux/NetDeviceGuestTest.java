@@ -52,14 +52,14 @@ class NetDeviceGuestTest {
                 .start();
     }
 
-    private static byte[] content() {
+    static byte[] content() {
         byte[] content = new byte[4 * MIB];
         new SplittableRandom(5).nextBytes(content);
         return content;
     }
 
     /** What is counted may be a little less than what iperf3 was told to move: it ends with some under way. */
-    private static void assertMovedBytes(NetDevice device, long sent, long received) {
+    static void assertMovedBytes(NetDevice device, long sent, long received) {
         assertThat(device.counters().get("sentBytes")).isGreaterThan(sent);
         assertThat(device.counters().get("receivedBytes")).isGreaterThan(received);
         assertThat(device.counters()).containsEntry("badSendChains", 0L).containsEntry("badReceiveChains", 0L);
@@ -102,7 +102,7 @@ class NetDeviceGuestTest {
         assertThat(Files.exists(Path.of("/sys/class/net", name))).isFalse();
     }
 
-    private static void receivesWhatTheHostSends(LinuxGuest guest, byte[] content) throws Exception {
+    static void receivesWhatTheHostSends(LinuxGuest guest, byte[] content) throws Exception {
         GuestShell.Command received = guest.begin(LISTEN);
         try (Socket socket = connect(InetAddress.getByAddress(new byte[] {10, 99, 0, 2}))) {
             socket.getOutputStream().write(content);
@@ -126,7 +126,7 @@ class NetDeviceGuestTest {
         }
     }
 
-    private static void sendsWhatTheHostReceives(LinuxGuest guest, byte[] content) throws Exception {
+    static void sendsWhatTheHostReceives(LinuxGuest guest, byte[] content) throws Exception {
         try (var server = new ServerSocket(PORT)) {
             GuestShell.Command sent = guest.begin("nc 10.99.0.1 " + PORT + " </root/file");
             server.setSoTimeout((int) LIMIT.toMillis());
