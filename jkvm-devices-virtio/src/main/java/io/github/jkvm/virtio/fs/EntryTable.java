@@ -7,15 +7,18 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Open files by the numbers that the guest knows them by.
+ * Files by the numbers that the guest knows them by.
  *
  * <p>A number is a slot and how often the slot was used before, so a guest that uses an old number is told so instead of being given
- * another file. An entry lives as long as the guest has references to it, and beyond that until the requests under way that have
- * acquired it release it. How many there can be is bounded. Safe for use by many threads.
+ * another file. An entry lives as long as the guest has references to it, and beyond that until what has acquired it releases it. How many
+ * there can be is bounded. Safe for use by many threads.
  *
  * @param <T> what is kept
  */
 abstract class EntryTable<T extends TableEntry> {
+    /** In the place of a descriptor: none. */
+    static final int NO_DESCRIPTOR = -1;
+
     private static final int FIRST_CAPACITY = 64;
 
     /** Slot 0 is not used, so that 0 is no number. */
@@ -63,20 +66,39 @@ abstract class EntryTable<T extends TableEntry> {
     final synchronized @Nullable T acquire(long id) {
         T entry = find(id);
         if (entry != null) {
-            entry.uses++;
+            retain(entry);
         }
         return entry;
+    }
+
+    /** Begins one more use of an entry that is in use. */
+    final synchronized void retain(T entry) {
+        if (entry.uses++ == 0) {
+            taken(entry);
+        }
     }
 
     /** Ends a use. */
     final void release(T entry) {
         boolean dead;
+        int unneeded = NO_DESCRIPTOR;
         synchronized (this) {
             entry.uses--;
             dead = removeIfDead(entry);
+            if (!dead && entry.uses == 0) {
+                unneeded = left(entry);
+            }
         }
         if (dead) {
-            Libc.close(entry.fd());
+            dispose(entry);
+        }
+        close(unneeded);
+    }
+
+    /** Closes a descriptor, if it is one. */
+    static void close(int fd) {
+        if (fd != NO_DESCRIPTOR) {
+            Libc.close(fd);
         }
     }
 
@@ -94,7 +116,7 @@ abstract class EntryTable<T extends TableEntry> {
             dead = removeIfDead(entry);
         }
         if (dead) {
-            Libc.close(entry.fd());
+            dispose(entry);
         }
     }
 
@@ -112,8 +134,7 @@ abstract class EntryTable<T extends TableEntry> {
                 }
             }
         }
-        // Outside the lock: the last close of a deleted file frees its blocks, which takes time.
-        dead.forEach(entry -> Libc.close(entry.fd()));
+        dead.forEach(this::dispose);
     }
 
     /** Returns a copy of what is there, in the order of the slots. */
@@ -192,8 +213,17 @@ abstract class EntryTable<T extends TableEntry> {
         }
     }
 
+    /** Called under the lock when the first use of an entry begins. */
+    abstract void taken(T entry);
+
+    /** Called under the lock when the last use of an entry that lives on has ended. Returns a descriptor to close, if there is one. */
+    abstract int left(T entry);
+
     /** Called under the lock when an entry is gone. */
     abstract void removed(T entry);
+
+    /** Closes what an entry that is gone had open. Called without the lock: the last close of a deleted file frees its blocks. */
+    abstract void dispose(T entry);
 
     /** Under the lock. */
     final @Nullable T find(long id) {

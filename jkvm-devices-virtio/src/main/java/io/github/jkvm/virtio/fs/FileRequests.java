@@ -12,7 +12,6 @@ import static io.github.jkvm.virtio.fs.FuseLayout.FALLOCATE_LENGTH;
 import static io.github.jkvm.virtio.fs.FuseLayout.FALLOCATE_MODE;
 import static io.github.jkvm.virtio.fs.FuseLayout.FALLOCATE_OFFSET;
 import static io.github.jkvm.virtio.fs.FuseLayout.FH;
-import static io.github.jkvm.virtio.fs.FuseLayout.FLUSH_IN;
 import static io.github.jkvm.virtio.fs.FuseLayout.FSYNC_FDATASYNC;
 import static io.github.jkvm.virtio.fs.FuseLayout.FSYNC_FLAGS;
 import static io.github.jkvm.virtio.fs.FuseLayout.FSYNC_IN;
@@ -85,15 +84,15 @@ final class FileRequests {
         if (fd >= 0 && (flags & OpenFlags.O_TRUNC) != 0 && (openFlags & OPEN_KILL_SUIDGID) != 0) {
             folder.dropSetIdBits(fd, x.scratch());
         }
-        return opened(x, offset, fd, file.id, flags);
+        return opened(x, offset, fd, file, flags);
     }
 
     /** Makes an open file a handle; takes it over. */
-    int opened(FuseExchange x, int offset, int fd, long node, int flags) {
+    int opened(FuseExchange x, int offset, int fd, Inode file, int flags) {
         if (fd < 0) {
             return fd;
         }
-        long id = handles.open(new Handle(fd, Handle.Kind.FILE, node, flags));
+        long id = handles.open(new Handle(fd, Handle.Kind.FILE, file, flags));
         if (id == 0) {
             return -Errno.ENFILE;
         }
@@ -171,11 +170,6 @@ final class FileRequests {
         x.clearReply(0, WRITE_OUT);
         x.putInt(WRITE_OUT_SIZE, bytes);
         return WRITE_OUT;
-    }
-
-    /** The guest closes one of the descriptors of a file. Nothing is kept back here, so there is nothing to do. */
-    int flush(FuseExchange x) {
-        return use(x, FLUSH_IN, (exchange, handle) -> 0);
     }
 
     int sync(FuseExchange x) {

@@ -77,7 +77,7 @@ final class FolderRequests {
         if (fd < 0) {
             return fd;
         }
-        long id = handles.open(new Handle(fd, Handle.Kind.FOLDER, inode.id, Libc.O_RDONLY));
+        long id = handles.open(new Handle(fd, Handle.Kind.FOLDER, inode, Libc.O_RDONLY));
         if (id == 0) {
             return -Errno.ENFILE;
         }
@@ -86,15 +86,15 @@ final class FolderRequests {
         return OPEN_OUT;
     }
 
-    int list(FuseExchange x, Inode inode) {
-        return list(x, inode, Form.PLAIN);
+    int list(FuseExchange x) {
+        return list(x, Form.PLAIN);
     }
 
-    int listPlus(FuseExchange x, Inode inode) {
-        return list(x, inode, Form.PLUS);
+    int listPlus(FuseExchange x) {
+        return list(x, Form.PLUS);
     }
 
-    private int list(FuseExchange x, Inode inode, Form form) {
+    private int list(FuseExchange x, Form form) {
         if (!x.hasArguments(READ_IN)) {
             return -Errno.EINVAL;
         }
@@ -104,13 +104,13 @@ final class FolderRequests {
         }
         try {
             long size = Integer.toUnsignedLong(x.argumentInt(READ_SIZE));
-            return list(x, inode, handle, (int) Math.min(size, x.replyRoom()), form);
+            return list(x, handle, (int) Math.min(size, x.replyRoom()), form);
         } finally {
             handles.release(handle);
         }
     }
 
-    private int list(FuseExchange x, Inode inode, Handle handle, int room, Form form) {
+    private int list(FuseExchange x, Handle handle, int room, Form form) {
         synchronized (handle) {
             // The position is the open folder's. It is not set without need: on file systems that only count entries
             // (tmpfs before
@@ -123,11 +123,11 @@ final class FolderRequests {
                 }
                 handle.moveTo(offset);
             }
-            return read(x, inode, handle, room, form);
+            return read(x, handle, room, form);
         }
     }
 
-    private int read(FuseExchange x, Inode inode, Handle handle, int room, Form form) {
+    private int read(FuseExchange x, Handle handle, int room, Form form) {
         MemorySegment entries = x.scratch().entries();
         // No more than fits the reply whatever the names are, unless that would be too little for the longest.
         long wanted = Math.max((long) room * LEAST_ENTRY / form.bytes, LEAST_READ);
@@ -139,7 +139,7 @@ final class FolderRequests {
         for (long at = 0; at < read; ) {
             int length = Short.toUnsignedInt(entries.get(JAVA_SHORT_UNALIGNED, at + HOST_RECLEN));
             MemorySegment entry = entries.asSlice(at, length);
-            int added = add(x, inode, handle, used, room, entry, form);
+            int added = add(x, handle, used, room, entry, form);
             if (added == 0) {
                 handle.lost();
                 break;
@@ -153,7 +153,7 @@ final class FolderRequests {
     }
 
     /** Adds one entry. Returns its bytes, or 0 if there is too little room. */
-    private int add(FuseExchange x, Inode inode, Handle handle, int used, int room, MemorySegment entry, Form form) {
+    private int add(FuseExchange x, Handle handle, int used, int room, MemorySegment entry, Form form) {
         int nameBytes = 0;
         while (entry.get(JAVA_BYTE, HOST_NAME + nameBytes) != 0) {
             nameBytes++;
@@ -169,13 +169,14 @@ final class FolderRequests {
         if (form == Form.PLUS && !isDots(name, nameBytes)) {
             // A file that is gone by now, or that can't be known, is listed with no more than its name, which number 0
             // tells.
-            if (replies.entryAt(x, used, folder.find(handle.fd(), name, x.scratch())) < 0) {
+            if (replies.lookupAt(x, used, handle.inode(), name) < 0) {
                 x.clearReply(used, ENTRY_OUT);
             }
         }
         int at = used + before;
         // What is above the root is not the guest's to know: there the root is its own parent.
-        long number = isAbove && inode.id == ROOT_ID ? inode.key().number() : entry.get(JAVA_LONG_UNALIGNED, HOST_INO);
+        Inode inode = handle.inode();
+        long number = isAbove && inode.id == ROOT_ID ? inode.number() : entry.get(JAVA_LONG_UNALIGNED, HOST_INO);
         x.putLong(at + DIRENT_INO, number);
         x.putLong(at + DIRENT_OFF, entry.get(JAVA_LONG_UNALIGNED, HOST_OFF));
         x.putInt(at + DIRENT_NAMELEN, nameBytes);

@@ -16,6 +16,10 @@ import java.util.Objects;
  *   <li>Extended attributes of the namespace {@code user}; for the others it is told {@code EOPNOTSUPP}.
  * </ul>
  *
+ * <p>A file that the host moves out of the folder stays in the guest's reach for as long as the guest has it open or its descriptor is kept
+ * ({@link #withCachedDescriptors}), and so do the files beneath a folder that is moved out. After that, the guest is told {@code ESTALE}.
+ * So it is for a file that the host renames, until the guest looks its new path up, which a guest's kernel does by itself.
+ *
  * <p>A program of the host that follows links a guest has made, or runs files it has written, is outside of this protection.
  *
  * <p>The guest's kernel checks permissions, and the guest's root may do anything in the folder that the JVM's user may. If the JVM runs as
@@ -46,6 +50,11 @@ public final class FsOptions {
 
     private static final int FEWEST_FILES = 2;
     private static final int MOST_FILES = 1 << 24;
+    private static final int USUAL_FILES = 1 << 20;
+
+    /** A descriptor of a place keeps about 1 KiB of the host's kernel occupied, which it could not take back. */
+    private static final int MOST_CACHED = 1 << 14;
+
     private static final int MOST_WORKERS = 64;
     private static final int MOST_QUEUES = 64;
 
@@ -54,6 +63,7 @@ public final class FsOptions {
     private final Duration cacheTime;
     private final int maxFiles;
     private final int maxOpenFiles;
+    private final int cachedDescriptors;
     private final int workers;
     private final int requestQueues;
 
@@ -63,6 +73,7 @@ public final class FsOptions {
             Duration cacheTime,
             int maxFiles,
             int maxOpenFiles,
+            int cachedDescriptors,
             int workers,
             int requestQueues) {
         this.access = Objects.requireNonNull(access, "access");
@@ -70,6 +81,7 @@ public final class FsOptions {
         this.cacheTime = Objects.requireNonNull(cacheTime, "cacheTime");
         this.maxFiles = maxFiles;
         this.maxOpenFiles = maxOpenFiles;
+        this.cachedDescriptors = cachedDescriptors;
         this.workers = workers;
         this.requestQueues = requestQueues;
         if (cacheTime.isNegative() || cacheTime.compareTo(Duration.ofDays(365)) > 0) {
@@ -77,6 +89,7 @@ public final class FsOptions {
         }
         checkRange("number of files", maxFiles, FEWEST_FILES, MOST_FILES);
         checkRange("number of open files", maxOpenFiles, 1, MOST_FILES);
+        checkRange("number of cached descriptors", cachedDescriptors, 1, MOST_FILES);
         checkRange("number of workers", workers, 1, MOST_WORKERS);
         checkRange("number of request queues", requestQueues, 1, MOST_QUEUES);
     }
@@ -111,8 +124,9 @@ public final class FsOptions {
                 access,
                 SetIdBits.DROPPED,
                 Duration.ofSeconds(1),
-                Math.clamp(descriptors / 2, FEWEST_FILES, MOST_FILES),
+                Math.clamp(Runtime.getRuntime().maxMemory() / 4 / Inode.MOST_BYTES, FEWEST_FILES, USUAL_FILES),
                 Math.clamp(descriptors / 8, 1, MOST_FILES),
+                Math.clamp(descriptors / 4, 1, MOST_CACHED),
                 4,
                 1);
     }
@@ -124,7 +138,8 @@ public final class FsOptions {
      * @return changed options
      */
     public FsOptions withSetIdBits(SetIdBits bits) {
-        return new FsOptions(access, bits, cacheTime, maxFiles, maxOpenFiles, workers, requestQueues);
+        return new FsOptions(
+                access, bits, cacheTime, maxFiles, maxOpenFiles, cachedDescriptors, workers, requestQueues);
     }
 
     /**
@@ -136,32 +151,48 @@ public final class FsOptions {
      * @throws IllegalArgumentException if it is out of range
      */
     public FsOptions withCacheTime(Duration time) {
-        return new FsOptions(access, setIdBits, time, maxFiles, maxOpenFiles, workers, requestQueues);
+        return new FsOptions(
+                access, setIdBits, time, maxFiles, maxOpenFiles, cachedDescriptors, workers, requestQueues);
     }
 
     /**
-     * Sets how many files the guest's kernel can know at a time; it is told {@code ENFILE} beyond. Each takes a descriptor of the JVM's
-     * process, and a kernel forgets a file only when it needs the memory, so this is about the number of files that the guest walks
-     * through. Half of the descriptors that the process may have ({@code ulimit -n}) if not called.
+     * Sets how many files the guest's kernel can know at a time; it is told {@code ENFILE} beyond. A kernel forgets a file only when it needs
+     * the memory, so this is about the number of files that the guest walks through. Each takes about 150 bytes of the Java heap, at most 400
+     * with the longest name, and no descriptor. 1,048,576 if not called, or as many as fit a quarter of the heap.
      *
      * @param files from 2 to 16,777,216
      * @return changed options
      * @throws IllegalArgumentException if it is out of range
      */
     public FsOptions withMaxFiles(int files) {
-        return new FsOptions(access, setIdBits, cacheTime, files, maxOpenFiles, workers, requestQueues);
+        return new FsOptions(
+                access, setIdBits, cacheTime, files, maxOpenFiles, cachedDescriptors, workers, requestQueues);
     }
 
     /**
-     * Sets how many files and folders the guest can have open at a time; it is told {@code ENFILE} beyond. Each takes a descriptor of the
-     * JVM's process. An eighth of the descriptors that the process may have if not called.
+     * Sets how many files and folders the guest can have open at a time; it is told {@code ENFILE} beyond. Each takes two descriptors of the
+     * JVM's process. An eighth of the descriptors that the process may have ({@code ulimit -n}) if not called.
      *
      * @param files from 1 to 16,777,216
      * @return changed options
      * @throws IllegalArgumentException if it is out of range
      */
     public FsOptions withMaxOpenFiles(int files) {
-        return new FsOptions(access, setIdBits, cacheTime, maxFiles, files, workers, requestQueues);
+        return new FsOptions(access, setIdBits, cacheTime, maxFiles, files, cachedDescriptors, workers, requestQueues);
+    }
+
+    /**
+     * Sets how many descriptors are kept of files that the guest knows and has not open, so that the next request about one need not look for
+     * it. A file without one is found again by its name in its folder, and known by its number and by the time it was made. Where the
+     * file system does not tell that time (a 9P or FUSE mount of the host, tmpfs before Linux 5.18), files keep their descriptors, and the
+     * guest can know only as many as this. A quarter of the descriptors that the process may have if not called, 16,384 at most.
+     *
+     * @param descriptors from 1 to 16,777,216
+     * @return changed options
+     * @throws IllegalArgumentException if it is out of range
+     */
+    public FsOptions withCachedDescriptors(int descriptors) {
+        return new FsOptions(access, setIdBits, cacheTime, maxFiles, maxOpenFiles, descriptors, workers, requestQueues);
     }
 
     /**
@@ -172,7 +203,8 @@ public final class FsOptions {
      * @throws IllegalArgumentException if it is out of range
      */
     public FsOptions withWorkers(int threads) {
-        return new FsOptions(access, setIdBits, cacheTime, maxFiles, maxOpenFiles, threads, requestQueues);
+        return new FsOptions(
+                access, setIdBits, cacheTime, maxFiles, maxOpenFiles, cachedDescriptors, threads, requestQueues);
     }
 
     /**
@@ -183,7 +215,7 @@ public final class FsOptions {
      * @throws IllegalArgumentException if it is out of range
      */
     public FsOptions withRequestQueues(int queues) {
-        return new FsOptions(access, setIdBits, cacheTime, maxFiles, maxOpenFiles, workers, queues);
+        return new FsOptions(access, setIdBits, cacheTime, maxFiles, maxOpenFiles, cachedDescriptors, workers, queues);
     }
 
     Access access() {
@@ -204,6 +236,10 @@ public final class FsOptions {
 
     int maxOpenFiles() {
         return maxOpenFiles;
+    }
+
+    int cachedDescriptors() {
+        return cachedDescriptors;
     }
 
     int workers() {

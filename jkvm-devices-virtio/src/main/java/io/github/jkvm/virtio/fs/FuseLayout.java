@@ -203,9 +203,8 @@ final class FuseLayout {
     static final int OPEN_OUT_FH = 0;
     static final int OPEN_OUT_OPEN_FLAGS = 8;
 
-    // struct fuse_release_in, fuse_flush_in
+    // struct fuse_release_in
     static final int RELEASE_IN = 24;
-    static final int FLUSH_IN = 24;
     static final int FH = 0;
 
     // struct fuse_read_in; also that of READDIR and READDIRPLUS

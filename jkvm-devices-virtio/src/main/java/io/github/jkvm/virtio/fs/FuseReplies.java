@@ -33,15 +33,18 @@ import static io.github.jkvm.virtio.fs.FuseLayout.ENTRY_VALID_NSEC;
 import io.github.jkvm.kvm.ffi.Errno;
 import io.github.jkvm.kvm.ffi.FileStat;
 import io.github.jkvm.kvm.ffi.Libc;
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 
 /** Makes the replies that tell of a file: its number, its attributes, and how long they may be believed. */
 final class FuseReplies {
+    private final SharedFolder folder;
     private final InodeTable inodes;
     private final long validSeconds;
     private final int validNanos;
 
-    FuseReplies(InodeTable inodes, Duration cacheTime) {
+    FuseReplies(SharedFolder folder, InodeTable inodes, Duration cacheTime) {
+        this.folder = folder;
         this.inodes = inodes;
         this.validSeconds = cacheTime.getSeconds();
         this.validNanos = cacheTime.getNano();
@@ -56,17 +59,41 @@ final class FuseReplies {
     }
 
     /**
-     * Makes a file known to the guest, which has one reference more then.
+     * Makes a file that is in a folder known to the guest, which has one reference more then. Opens nothing if it need not.
      *
-     * @param fd the file as a place, taken over; or {@code -errno}, which is returned
+     * @param parent the folder, which is in use
+     * @param name the file's name there
      * @return the bytes of the reply, or {@code -errno}
      */
-    int entry(FuseExchange x, int fd) {
-        return entryAt(x, 0, fd);
+    int lookup(FuseExchange x, Inode parent, MemorySegment name) {
+        return lookupAt(x, 0, parent, name);
     }
 
     /** The same, further on in the reply. */
-    int entryAt(FuseExchange x, int offset, int fd) {
+    int lookupAt(FuseExchange x, int offset, Inode parent, MemorySegment name) {
+        FileStat stat = x.scratch().stat();
+        int failed = folder.look(parent.fd(), name, stat);
+        if (failed != 0) {
+            return failed;
+        }
+        return stat.hasBirth()
+                ? enter(x, offset, InodeTable.NO_DESCRIPTOR, parent, name)
+                : entry(x, offset, folder.find(parent.fd(), name, x.scratch()), parent, name);
+    }
+
+    /**
+     * Makes a file known to the guest, which has one reference more then.
+     *
+     * @param fd the file as a place, taken over; or {@code -errno}, which is returned
+     * @param parent the folder that it is in
+     * @param name its name there
+     * @return the bytes of the reply, or {@code -errno}
+     */
+    int entry(FuseExchange x, int fd, Inode parent, MemorySegment name) {
+        return entry(x, 0, fd, parent, name);
+    }
+
+    private int entry(FuseExchange x, int offset, int fd, Inode parent, MemorySegment name) {
         if (fd < 0) {
             return fd;
         }
@@ -76,7 +103,12 @@ final class FuseReplies {
             Libc.close(fd);
             return failed;
         }
-        long id = inodes.enter(fd, stat);
+        return enter(x, offset, fd, parent, name);
+    }
+
+    private int enter(FuseExchange x, int offset, int fd, Inode parent, MemorySegment name) {
+        FileStat stat = x.scratch().stat();
+        long id = inodes.enter(fd, stat, parent.id, name);
         if (id == 0) {
             return -Errno.ENFILE;
         }

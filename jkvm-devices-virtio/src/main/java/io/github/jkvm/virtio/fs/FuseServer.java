@@ -88,11 +88,11 @@ final class FuseServer implements AutoCloseable {
      */
     FuseServer(Path path, FsOptions options) throws IOException {
         folder = new SharedFolder(options);
-        handles = new HandleTable(options.maxOpenFiles());
         try (Arena arena = Arena.ofConfined()) {
             inodes = openRoot(arena, path, options);
         }
-        replies = new FuseReplies(inodes, options.cacheTime());
+        handles = new HandleTable(options.maxOpenFiles(), inodes);
+        replies = new FuseReplies(folder, inodes, options.cacheTime());
         files = new FileRequests(folder, handles);
         names = new NameRequests(folder, inodes, replies, files);
         folders = new FolderRequests(folder, handles, replies);
@@ -118,7 +118,7 @@ final class FuseServer implements AutoCloseable {
             throw new IOException("can't share the folder " + path + " (" + Errno.name(-failed)
                     + "): openat2 (Linux 5.8 or later, not blocked by a container) and /proc are needed");
         }
-        return new InodeTable(options.maxFiles(), fd, stat);
+        return new InodeTable(folder, options.maxFiles(), options.cachedDescriptors(), fd, stat);
     }
 
     /**
@@ -177,6 +177,11 @@ final class FuseServer implements AutoCloseable {
         return inodes.size();
     }
 
+    /** Returns how many descriptors there are of files that no request uses and the guest has not open, that of the root among them. */
+    int idleDescriptors() {
+        return inodes.idleDescriptors();
+    }
+
     /** Returns how many files and folders the guest has open. */
     int openFiles() {
         return handles.size();
@@ -200,14 +205,31 @@ final class FuseServer implements AutoCloseable {
             case FuseLayout.BATCH_FORGET -> forgetMany(x);
             // What a request does here ends by itself. The guest's kernel does not ask again after this answer.
             case FuseLayout.INTERRUPT -> -Errno.ENOSYS;
-            default -> started ? performOnFile(x) : -Errno.EIO;
+            default -> started ? performOnHandle(x) : -Errno.EIO;
+        };
+    }
+
+    /** A handle says all; it counts for nothing which file the guest says that it is one of. */
+    private int performOnHandle(FuseExchange x) {
+        return switch (x.opcode()) {
+            case FuseLayout.READ -> files.read(x);
+            case FuseLayout.WRITE -> files.write(x);
+            case FuseLayout.RELEASE, FuseLayout.RELEASEDIR -> files.release(x);
+            case FuseLayout.FSYNC -> files.sync(x);
+            case FuseLayout.FALLOCATE -> files.allocate(x);
+            case FuseLayout.LSEEK -> files.seek(x);
+            case FuseLayout.COPY_FILE_RANGE -> files.copy(x);
+            case FuseLayout.READDIR -> folders.list(x);
+            case FuseLayout.READDIRPLUS -> folders.listPlus(x);
+            case FuseLayout.FSYNCDIR -> files.syncFolder(x);
+            default -> performOnFile(x);
         };
     }
 
     private int performOnFile(FuseExchange x) {
-        Inode inode = inodes.acquire(x.node());
+        Inode inode = inodes.acquire(x.node(), x.scratch());
         if (inode == null) {
-            return -Errno.ESTALE;
+            return x.scratch().failure();
         }
         try {
             return performOn(x, inode);
@@ -232,18 +254,7 @@ final class FuseServer implements AutoCloseable {
             case FuseLayout.LINK -> names.link(x, inode);
             case FuseLayout.CREATE -> names.create(x, inode);
             case FuseLayout.OPEN -> files.open(x, inode);
-            case FuseLayout.READ -> files.read(x);
-            case FuseLayout.WRITE -> files.write(x);
-            case FuseLayout.RELEASE, FuseLayout.RELEASEDIR -> files.release(x);
-            case FuseLayout.FLUSH -> files.flush(x);
-            case FuseLayout.FSYNC -> files.sync(x);
-            case FuseLayout.FALLOCATE -> files.allocate(x);
-            case FuseLayout.LSEEK -> files.seek(x);
-            case FuseLayout.COPY_FILE_RANGE -> files.copy(x);
             case FuseLayout.OPENDIR -> folders.open(x, inode);
-            case FuseLayout.READDIR -> folders.list(x, inode);
-            case FuseLayout.READDIRPLUS -> folders.listPlus(x, inode);
-            case FuseLayout.FSYNCDIR -> files.syncFolder(x);
             case FuseLayout.STATFS -> attributes.fileSystem(x, inode);
             case FuseLayout.ACCESS -> attributes.checkAccess(x, inode);
             case FuseLayout.SETXATTR -> extendedAttributes.set(x, inode);

@@ -14,25 +14,32 @@ final class Handle extends TableEntry {
     /** No offset of an entry. */
     private static final long NOWHERE = -1;
 
+    private final int fd;
     private final Kind kind;
-    private final long node;
+    private final Inode inode;
     private final int flags;
     private long position;
 
-    /** Takes an open file over: the number of the file, and the flags that the guest opened it with. */
-    Handle(int fd, Kind kind, long node, int flags) {
-        super(fd);
+    /** Takes an open file over: its descriptor, what it is, and the flags that the guest opened it with. */
+    Handle(int fd, Kind kind, Inode inode, int flags) {
+        this.fd = fd;
         this.kind = kind;
-        this.node = node;
+        this.inode = inode;
         this.flags = flags;
+    }
+
+    /** The descriptor, which is open as long as the handle is acquired. */
+    int fd() {
+        return fd;
     }
 
     Kind kind() {
         return kind;
     }
 
-    long node() {
-        return node;
+    /** The file, whose place is open as long as this handle is. */
+    Inode inode() {
+        return inode;
     }
 
     int flags() {

@@ -3,30 +3,38 @@ package io.github.jkvm.virtio.fs;
 import io.github.jkvm.kvm.ffi.Libc;
 import org.jspecify.annotations.Nullable;
 
-/** What the guest has opened. */
+/**
+ * What the guest has opened. The place of a file that is open stays open with it: the guest may ask for the attributes of a file that has
+ * no name any more.
+ */
 final class HandleTable extends EntryTable<Handle> {
-    HandleTable(int limit) {
+    private final InodeTable inodes;
+
+    HandleTable(int limit, InodeTable inodes) {
         super(limit);
+        this.inodes = inodes;
     }
 
     /**
      * Adds an open file or folder.
      *
-     * @param handle the handle, whose descriptor is closed if the table is full
+     * @param handle the handle, whose inode is in use; its descriptor is closed if the table is full
      * @return its number, or 0 if the table is full
      */
     long open(Handle handle) {
+        inodes.retain(handle.inode());
         long id = add(handle);
         if (id == 0) {
-            Libc.close(handle.fd());
+            dispose(handle);
         }
         return id;
     }
 
     /** Puts a handle back that another table had, under the number that it had there. */
     void openAs(Handle handle, long id) {
+        inodes.retain(handle.inode());
         if (!place(handle, id, 1)) {
-            Libc.close(handle.fd());
+            dispose(handle);
         }
     }
 
@@ -52,7 +60,23 @@ final class HandleTable extends EntryTable<Handle> {
     }
 
     @Override
+    void taken(Handle handle) {
+        // It is open all the time.
+    }
+
+    @Override
+    int left(Handle handle) {
+        return NO_DESCRIPTOR;
+    }
+
+    @Override
     void removed(Handle handle) {
         // It is in no other index.
+    }
+
+    @Override
+    void dispose(Handle handle) {
+        Libc.close(handle.fd());
+        inodes.release(handle.inode());
     }
 }

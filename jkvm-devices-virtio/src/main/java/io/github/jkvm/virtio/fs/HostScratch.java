@@ -22,6 +22,9 @@ final class HostScratch {
     private static final int LONGEST_NUMBER = 10;
     private static final int TIMESPEC = 16;
 
+    /** {@code PATH_MAX} (Linux, include/uapi/linux/limits.h): the longest path with its NUL that the host takes or tells, in bytes. */
+    static final int LONGEST_PATH = 4096;
+
     /** Room for entries of a folder as the host gives them. */
     private static final int ENTRY_BYTES = 0x1_0000;
 
@@ -34,6 +37,8 @@ final class HostScratch {
     private final MemorySegment times;
     private final MemorySegment offsets;
     private final MemorySegment entries;
+    private final MemorySegment path;
+    private int failure;
 
     HostScratch(Arena arena) {
         stat = new FileStat(arena);
@@ -46,6 +51,7 @@ final class HostScratch {
         times = arena.allocate(2 * TIMESPEC, Long.BYTES);
         offsets = arena.allocate(2 * Long.BYTES, Long.BYTES);
         entries = arena.allocate(ENTRY_BYTES, Long.BYTES);
+        path = arena.allocate(LONGEST_PATH);
     }
 
     FileStat stat() {
@@ -68,6 +74,21 @@ final class HostScratch {
     /** The path of a folder itself. */
     MemorySegment dot() {
         return dot;
+    }
+
+    /** Room for a path. */
+    MemorySegment path() {
+        return path;
+    }
+
+    /** Notes why there is no result. */
+    void fail(int error) {
+        failure = error;
+    }
+
+    /** What was noted last, {@code -errno}. */
+    int failure() {
+        return failure;
     }
 
     MemorySegment entries() {

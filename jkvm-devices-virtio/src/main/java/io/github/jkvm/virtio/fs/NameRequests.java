@@ -47,7 +47,7 @@ final class NameRequests {
             return refused;
         }
         // Not refused if the table is full: the file may be one that is there.
-        return x.room() < ENTRY_OUT ? -Errno.EINVAL : replies.entry(x, folder.find(parent.fd(), name, x.scratch()));
+        return x.room() < ENTRY_OUT ? -Errno.EINVAL : replies.lookup(x, parent, name);
     }
 
     int makeFolder(FuseExchange x, Inode parent) {
@@ -60,7 +60,8 @@ final class NameRequests {
             return refused;
         }
         int mode = x.argumentInt(MKDIR_MODE);
-        return replies.entry(x, folder.makeFolder(parent.fd(), name, mode, owner(x), x.scratch()));
+        int fd = folder.makeFolder(parent.fd(), name, mode, owner(x), x.scratch());
+        return replies.entry(x, fd, parent, name);
     }
 
     int makeNode(FuseExchange x, Inode parent) {
@@ -73,7 +74,8 @@ final class NameRequests {
             return refused;
         }
         int mode = x.argumentInt(MKNOD_MODE);
-        return replies.entry(x, folder.makeNode(parent.fd(), name, mode, owner(x), x.scratch()));
+        int fd = folder.makeNode(parent.fd(), name, mode, owner(x), x.scratch());
+        return replies.entry(x, fd, parent, name);
     }
 
     int makeLink(FuseExchange x, Inode parent) {
@@ -83,9 +85,11 @@ final class NameRequests {
             return refused;
         }
         MemorySegment target = x.text((int) name.byteSize());
-        return target == null
-                ? -Errno.EINVAL
-                : replies.entry(x, folder.makeLink(parent.fd(), name, target, owner(x), x.scratch()));
+        if (target == null) {
+            return -Errno.EINVAL;
+        }
+        int fd = folder.makeLink(parent.fd(), name, target, owner(x), x.scratch());
+        return replies.entry(x, fd, parent, name);
     }
 
     int link(FuseExchange x, Inode parent) {
@@ -100,12 +104,13 @@ final class NameRequests {
         if (x.room() < ENTRY_OUT) {
             return -Errno.EINVAL;
         }
-        Inode file = inodes.acquire(x.argumentLong(LINK_OLDNODEID));
+        Inode file = inodes.acquire(x.argumentLong(LINK_OLDNODEID), x.scratch());
         if (file == null) {
-            return -Errno.ESTALE;
+            return x.scratch().failure();
         }
         try {
-            return replies.entry(x, folder.link(file, parent.fd(), name, x.scratch()));
+            int failed = folder.link(file, parent.fd(), name, x.scratch());
+            return failed != 0 ? failed : replies.lookup(x, parent, name);
         } finally {
             inodes.release(file);
         }
@@ -142,12 +147,12 @@ final class NameRequests {
         if (refused != 0 || newName == null) {
             return refused;
         }
-        Inode newParent = inodes.acquire(x.argumentLong(RENAME_NEWDIR));
+        Inode newParent = inodes.acquire(x.argumentLong(RENAME_NEWDIR), x.scratch());
         if (newParent == null) {
-            return -Errno.ESTALE;
+            return x.scratch().failure();
         }
         try {
-            return folder.rename(parent.fd(), name, newParent.fd(), newName, flags);
+            return inodes.rename(parent, name, newParent, newName, flags, x.scratch());
         } finally {
             inodes.release(newParent);
         }
@@ -171,28 +176,33 @@ final class NameRequests {
         int fd = folder.create(parent.fd(), name, flags, x.argumentInt(CREATE_MODE), owner(x), scratch);
         boolean mayExist = (flags & OpenFlags.O_EXCL) == 0;
         if (mayExist && (fd == -Errno.EEXIST || fd == -Errno.EROFS)) {
-            return openExisting(x, folder.find(parent.fd(), name, scratch), flags);
+            return openExisting(x, parent, name, flags);
         }
         if (fd < 0) {
             return fd;
         }
-        int entry = replies.entry(x, folder.placeOf(fd, scratch));
-        if (entry < 0) {
+        int entry = replies.entry(x, folder.placeOf(fd, scratch), parent, name);
+        Inode file = entry < 0 ? null : inodes.acquire(x.replyLong(ENTRY_NODEID), scratch);
+        if (file == null) {
             Libc.close(fd);
-            return entry;
+            return entry < 0 ? entry : opened(x, scratch.failure());
         }
-        return opened(x, files.opened(x, ENTRY_OUT, fd, x.replyLong(ENTRY_NODEID), flags));
+        try {
+            return opened(x, files.opened(x, ENTRY_OUT, fd, file, flags));
+        } finally {
+            inodes.release(file);
+        }
     }
 
-    private int openExisting(FuseExchange x, int place, int flags) {
-        int entry = replies.entry(x, place);
+    private int openExisting(FuseExchange x, Inode parent, MemorySegment name, int flags) {
+        int entry = replies.lookup(x, parent, name);
         if (entry < 0) {
             // In a folder that is shared for reading, a file that is missing is one that can't be made.
             return entry == -Errno.ENOENT && folder.isReadOnly() ? -Errno.EROFS : entry;
         }
-        Inode file = inodes.acquire(x.replyLong(ENTRY_NODEID));
+        Inode file = inodes.acquire(x.replyLong(ENTRY_NODEID), x.scratch());
         if (file == null) {
-            return -Errno.ESTALE;
+            return opened(x, x.scratch().failure());
         }
         try {
             return opened(x, files.openAt(x, file, ENTRY_OUT, flags, x.argumentInt(CREATE_OPEN_FLAGS)));

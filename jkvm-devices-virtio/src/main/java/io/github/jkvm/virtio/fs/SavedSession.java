@@ -1,5 +1,6 @@
 package io.github.jkvm.virtio.fs;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.github.jkvm.DeviceState;
@@ -16,7 +17,13 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a guest knows and has open, in saved state: files by their paths beneath the folder. A file that has no path any more, or one that
@@ -24,9 +31,6 @@ import java.util.Arrays;
  */
 final class SavedSession {
     private static final int MOST_BYTES = DeviceState.MAX_BYTES / 2;
-
-    /** {@code PATH_MAX} (Linux, include/uapi/linux/limits.h): what the host tells of a path at most, and takes. */
-    private static final int LONGEST_PATH = 4096;
 
     private static final byte[] ROOT_PATH = {'.'};
 
@@ -43,12 +47,17 @@ final class SavedSession {
     void save(DeviceState state) {
         try (Arena arena = Arena.ofConfined()) {
             var scratch = new HostScratch(arena);
-            MemorySegment buffer = arena.allocate(LONGEST_PATH);
+            MemorySegment buffer = arena.allocate(HostScratch.LONGEST_PATH);
             var files = new ByteArrayOutputStream();
             var out = new DataOutputStream(files);
             byte[] root = new byte[0];
-            for (Inode inode : inodes.list()) {
+            for (Inode known : inodes.list()) {
+                Inode inode = inodes.acquire(known.id, scratch);
+                if (inode == null) {
+                    continue;
+                }
                 byte[] path = hostPath(inode.fd(), buffer, scratch);
+                inodes.release(inode);
                 if (inode.id == FuseLayout.ROOT_ID) {
                     root = path;
                 } else if (isBeneath(path, root)) {
@@ -74,7 +83,7 @@ final class SavedSession {
         var out = new DataOutputStream(open);
         for (Handle handle : handles.list()) {
             out.writeLong(handle.id);
-            out.writeLong(handle.node());
+            out.writeLong(handle.inode().id);
             out.writeByte(handle.kind() == Handle.Kind.FOLDER ? 1 : 0);
             out.writeInt(handle.flags());
             checkSize(open);
@@ -84,7 +93,7 @@ final class SavedSession {
     }
 
     private void checkSize(ByteArrayOutputStream bytes) {
-        if (bytes.size() > MOST_BYTES - LONGEST_PATH - Long.BYTES * 3) {
+        if (bytes.size() > MOST_BYTES - HostScratch.LONGEST_PATH - Long.BYTES * 3) {
             throw new IllegalStateException("the guest knows " + inodes.size() + " files and has " + handles.size()
                     + " open, whose names take more than the " + MOST_BYTES
                     + " bytes that can be saved; let it forget some (echo 2 >/proc/sys/vm/drop_caches)");
@@ -115,7 +124,7 @@ final class SavedSession {
         int openGeneration = (int) state.number("openGeneration", 0, Integer.MAX_VALUE);
         try (Arena arena = Arena.ofConfined()) {
             var scratch = new HostScratch(arena);
-            MemorySegment path = arena.allocate(LONGEST_PATH);
+            MemorySegment path = arena.allocate(HostScratch.LONGEST_PATH);
             restoreFiles(new DataInputStream(new ByteArrayInputStream(files)), path, scratch);
             restoreHandles(new DataInputStream(new ByteArrayInputStream(open)), scratch);
         } catch (IOException e) {
@@ -127,40 +136,69 @@ final class SavedSession {
     }
 
     private void restoreFiles(DataInputStream in, MemorySegment path, HostScratch scratch) throws IOException {
-        Inode root = inodes.acquire(FuseLayout.ROOT_ID);
+        Inode root = inodes.acquire(FuseLayout.ROOT_ID, scratch);
         if (root == null) {
             throw new IllegalStateException("the folder is closed");
         }
         try {
-            while (in.available() > 0) {
-                long id = in.readLong();
-                long references = in.readLong();
-                int kind = in.readUnsignedShort();
-                byte[] name = new byte[in.readUnsignedShort()];
-                in.readFully(name);
-                if (name.length >= LONGEST_PATH || Arrays.equals(name, ROOT_PATH)) {
-                    throw new IllegalArgumentException(
-                            "saved path of file " + id + " is no path: '" + new String(name, UTF_8) + "'");
+            // Folders before what is in them.
+            Map<String, Long> folders = new HashMap<>();
+            folders.put("", FuseLayout.ROOT_ID);
+            for (SavedFile file : files(in)) {
+                if (restoreFile(root, file, folders.get(file.parent()), path, scratch)
+                        && file.kind() == FileStat.S_IFDIR) {
+                    folders.put(file.path(), file.id());
                 }
-                MemorySegment.copy(name, 0, path, ValueLayout.JAVA_BYTE, 0, name.length);
-                path.set(ValueLayout.JAVA_BYTE, name.length, (byte) 0);
-                restoreFile(folder.find(root.fd(), path, scratch), id, references, kind, scratch);
             }
         } finally {
             inodes.release(root);
         }
     }
 
-    private void restoreFile(int fd, long id, long references, int kind, HostScratch scratch) {
+    /** A file in the state. The path is of bytes, each a character. */
+    private record SavedFile(long id, long references, int kind, String path) {
+        String parent() {
+            return path.substring(0, Math.max(path.lastIndexOf('/'), 0));
+        }
+    }
+
+    private static List<SavedFile> files(DataInputStream in) throws IOException {
+        List<SavedFile> files = new ArrayList<>();
+        while (in.available() > 0) {
+            long id = in.readLong();
+            long references = in.readLong();
+            int kind = in.readUnsignedShort();
+            byte[] path = new byte[in.readUnsignedShort()];
+            in.readFully(path);
+            if (path.length >= HostScratch.LONGEST_PATH || Arrays.equals(path, ROOT_PATH)) {
+                throw new IllegalArgumentException(
+                        "saved path of file " + id + " is no path: '" + new String(path, UTF_8) + "'");
+            }
+            files.add(new SavedFile(id, references, kind, new String(path, ISO_8859_1)));
+        }
+        files.sort(Comparator.comparingInt(file -> file.path().length()));
+        return files;
+    }
+
+    /** Puts a file back; its folder is null if the guest does not know it. Returns false if the guest has lost the file. */
+    private boolean restoreFile(
+            Inode root, SavedFile file, @Nullable Long parent, MemorySegment path, HostScratch scratch) {
+        byte[] bytes = file.path().getBytes(ISO_8859_1);
+        MemorySegment.copy(bytes, 0, path, ValueLayout.JAVA_BYTE, 0, bytes.length);
+        path.set(ValueLayout.JAVA_BYTE, bytes.length, (byte) 0);
+        int fd = folder.find(root.fd(), path, scratch);
         if (fd < 0) {
-            return;
+            return false;
         }
         FileStat stat = scratch.stat();
-        if (stat.read(fd) != 0 || stat.kind() != kind || inodes.isFull()) {
+        if (stat.read(fd) != 0 || stat.kind() != file.kind() || inodes.isFull()) {
             Libc.close(fd);
-            return;
+            return false;
         }
-        inodes.enterAs(fd, stat, id, references);
+        int start = file.path().lastIndexOf('/') + 1;
+        MemorySegment name = parent == null ? null : path.asSlice(start, bytes.length + 1 - start);
+        inodes.enterAs(fd, stat, parent == null ? 0 : parent, name, file.id(), file.references());
+        return true;
     }
 
     private void restoreHandles(DataInputStream in, HostScratch scratch) throws IOException {
@@ -169,7 +207,7 @@ final class SavedSession {
             long node = in.readLong();
             boolean isFolder = in.readByte() != 0;
             int flags = in.readInt();
-            Inode inode = inodes.acquire(node);
+            Inode inode = inodes.acquire(node, scratch);
             if (inode == null) {
                 continue;
             }
@@ -188,7 +226,7 @@ final class SavedSession {
         int kept = flags & ~OpenFlags.O_TRUNC;
         int fd = kind == Handle.Kind.FOLDER ? folder.openFolder(inode, scratch) : folder.open(inode, kept, scratch);
         if (fd >= 0) {
-            handles.openAs(new Handle(fd, kind, inode.id, kept), id);
+            handles.openAs(new Handle(fd, kind, inode, kept), id);
         }
     }
 }

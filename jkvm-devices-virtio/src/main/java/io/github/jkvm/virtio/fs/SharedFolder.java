@@ -18,10 +18,10 @@ import java.lang.foreign.MemorySegment;
  * Operations on files beneath one folder of the host, none of which reaches a file elsewhere or changes one of a folder that is shared for
  * reading.
  *
- * <p>What keeps them inside: a file is found by one name in a folder that was found before, never by a path; the name is no link to
- * elsewhere, since the host is asked to follow none and to stay beneath the folder and in its mount; and what was found is held by a
- * descriptor, so that a rename by the guest or the host does not change which file it is. A file's data is opened through that
- * descriptor, and only if it is a regular file.
+ * <p>What keeps them inside: a file is found by names beneath a folder that was found before; none of the names is a link to elsewhere,
+ * since the host is asked to follow none and to stay beneath the folder and in its mount; and what was found is a descriptor, which a
+ * rename by the guest or the host does not make that of another file, for as long as a request works on it or the guest has it open. A
+ * file's data is opened through that descriptor, and only if it is a regular file.
  *
  * <p>Each operation returns 0 or a descriptor, or {@code -errno}. Names end with NUL and must be checked ({@link FileNames}). Safe for use by
  * many threads, each with its own scratch memory.
@@ -38,8 +38,14 @@ final class SharedFolder {
 
     private static final int ALWAYS = Libc.O_CLOEXEC | OpenFlags.O_NOFOLLOW;
 
-    /** {@code RENAME_NOREPLACE | RENAME_EXCHANGE} (Linux, include/uapi/linux/fs.h); a whiteout would be a device node. */
-    private static final int RENAME_FLAGS = 1 | 2;
+    /** Fail if there is a file of the new name (Linux, include/uapi/linux/fs.h). */
+    static final int RENAME_NOREPLACE = 1;
+
+    /** Give each of two files the name of the other (as above). */
+    static final int RENAME_EXCHANGE = 2;
+
+    /** A whiteout would be a device node. */
+    private static final int RENAME_FLAGS = RENAME_NOREPLACE | RENAME_EXCHANGE;
 
     /** What a file is made with, before it gets its whole mode. */
     private static final int ACCESS_BITS = 0777;
@@ -49,6 +55,9 @@ final class SharedFolder {
     private final boolean readOnly;
     private final boolean keepsSetIdBits;
     private final boolean givesAway;
+
+    /** Number of the mount that the folder is in. */
+    private long mount;
 
     SharedFolder(FsOptions options) {
         readOnly = options.access() == Access.READ_ONLY;
@@ -60,8 +69,14 @@ final class SharedFolder {
         return readOnly;
     }
 
-    /** Tells whether the host can do what keeps a guest inside. */
+    /** Tells whether the host can do what keeps a guest inside. Comes before all else. */
     int probe(int root, HostScratch scratch) {
+        FileStat stat = scratch.stat();
+        int failed = stat.read(root);
+        mount = stat.mount();
+        if (failed != 0 || mount < 0) {
+            return failed != 0 ? failed : -Errno.ENOSYS;
+        }
         int place = placeOf(root, scratch);
         if (place < 0) {
             return place;
@@ -73,6 +88,12 @@ final class SharedFolder {
         }
         Libc.close(fd);
         return 0;
+    }
+
+    /** Reads the attributes of a file in a folder, without opening anything. */
+    int look(int folder, MemorySegment name, FileStat stat) {
+        int failed = stat.read(folder, name);
+        return failed == 0 && stat.mount() != mount ? -Errno.EXDEV : failed;
     }
 
     /** Finds a file, as a place. */
@@ -170,13 +191,12 @@ final class SharedFolder {
         return failed != 0 ? failed : findAndSettle(folder, name, 0, owner, scratch);
     }
 
-    /** Gives a file one more name and finds it there. */
+    /** Gives a file one more name. */
     int link(Inode file, int folder, MemorySegment name, HostScratch scratch) {
         if (readOnly) {
             return -Errno.EROFS;
         }
-        int failed = PathCalls.linkat(AT_FDCWD, scratch.place(file.fd()), folder, name, PathCalls.AT_SYMLINK_FOLLOW);
-        return failed != 0 ? failed : find(folder, name, scratch);
+        return PathCalls.linkat(AT_FDCWD, scratch.place(file.fd()), folder, name, PathCalls.AT_SYMLINK_FOLLOW);
     }
 
     private int findAndSettle(int folder, MemorySegment name, int mode, Owner owner, HostScratch scratch) {

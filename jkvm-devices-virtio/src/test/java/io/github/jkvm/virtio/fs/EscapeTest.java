@@ -24,13 +24,24 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** A guest tries to reach what is outside of its folder. A file there is told by its content. */
+/**
+ * A guest tries to reach what is outside of its folder. A file there is told by its content. With one descriptor to keep, the server has to
+ * look for each file anew.
+ */
+@ParameterizedClass
+@ValueSource(ints = {1, 1000})
 class EscapeTest {
     private static final String SECRET = "what the guest must never see";
 
     @TempDir
     private Path temporary;
+
+    @Parameter
+    private int cachedDescriptors;
 
     private Path folder;
     private Path outside;
@@ -41,7 +52,7 @@ class EscapeTest {
         folder = Files.createDirectory(temporary.resolve("shared"));
         outside = Files.createDirectory(temporary.resolve("outside"));
         Files.writeString(outside.resolve("secret"), SECRET);
-        client = FuseClient.mount(folder, FsOptions.readWrite());
+        client = FuseClient.mount(folder, FsOptions.readWrite().withCachedDescriptors(cachedDescriptors));
     }
 
     @AfterEach

@@ -257,7 +257,7 @@ final class FsDeviceTest {
                     .isZero();
             assertThat(clone.find("a/b/file")).isEqualTo(node);
             assertThat(clone.getattr(gone).error()).isEqualTo(Errno.ESTALE);
-            assertThat(clone.read(gone, goneHandle, 0, 1).error()).isEqualTo(Errno.ESTALE);
+            assertThat(clone.read(gone, goneHandle, 0, 1).error()).isEqualTo(Errno.EBADF);
             assertThat(clone.getattr(deleted.node()).error()).isEqualTo(Errno.ESTALE);
             // No number is given twice.
             Reply made = clone.create(ROOT, "new", O_RDWR, 0644);

@@ -179,7 +179,6 @@ class FuseHeadersTest {
             CREATE_MODE offsetof(struct fuse_create_in, mode)
             CREATE_OPEN_FLAGS offsetof(struct fuse_create_in, open_flags)
             RELEASE_IN sizeof(struct fuse_release_in)
-            FLUSH_IN sizeof(struct fuse_flush_in)
             FH offsetof(struct fuse_release_in, fh)
             READ_IN sizeof(struct fuse_read_in)
             READ_OFFSET offsetof(struct fuse_read_in, offset)

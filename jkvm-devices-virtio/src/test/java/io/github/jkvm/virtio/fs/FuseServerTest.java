@@ -149,9 +149,10 @@ class FuseServerTest {
     }
 
     @Test
-    void keepsAFilesNumberOverARenameAndARemoval() throws IOException {
+    void keepsAFilesNumberOverARenameAndARemovalWhileItIsOpen() throws IOException {
         Files.writeString(folder.resolve("file"), "content");
         long node = client.find("file");
+        client.handle(client.open(node, FuseClient.O_RDONLY));
         Files.move(folder.resolve("file"), folder.resolve("moved"));
         Files.writeString(folder.resolve("file"), "another");
 

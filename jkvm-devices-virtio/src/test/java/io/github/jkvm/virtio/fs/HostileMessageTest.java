@@ -51,7 +51,7 @@ class HostileMessageTest {
             Map.entry(FuseLayout.WRITE, FuseLayout.WRITE_IN),
             Map.entry(FuseLayout.RELEASE, FuseLayout.RELEASE_IN),
             Map.entry(FuseLayout.RELEASEDIR, FuseLayout.RELEASE_IN),
-            Map.entry(FuseLayout.FLUSH, FuseLayout.FLUSH_IN),
+            Map.entry(FuseLayout.FLUSH, 24),
             Map.entry(FuseLayout.FSYNC, FuseLayout.FSYNC_IN),
             Map.entry(FuseLayout.FSYNCDIR, FuseLayout.FSYNC_IN),
             Map.entry(FuseLayout.SETXATTR, FuseLayout.SETXATTR_IN),

@@ -45,7 +45,16 @@ public final class FileStat {
     /** {@code STATX_BASIC_STATS}: what {@code stat(2)} tells. */
     private static final int BASIC_STATS = 0x7FF;
 
+    /** {@code STATX_BTIME}: when the file was made. */
+    private static final int BIRTH = 0x800;
+
+    /** {@code STATX_MNT_ID}: the number of the mount. */
+    private static final int MOUNT = 0x1000;
+
+    private static final int WANTED = BASIC_STATS | BIRTH | MOUNT;
+
     private static final long SIZE = 256;
+    private static final long MASK = 0;
     private static final long BLKSIZE = 4;
     private static final long NLINK = 16;
     private static final long UID = 20;
@@ -55,6 +64,7 @@ public final class FileStat {
     private static final long FILE_SIZE = 40;
     private static final long BLOCKS = 48;
     private static final long ATIME = 64;
+    private static final long BTIME = 80;
     private static final long CTIME = 96;
     private static final long MTIME = 112;
     private static final long NANOSECONDS = 8;
@@ -62,6 +72,8 @@ public final class FileStat {
     private static final long RDEV_MINOR = 132;
     private static final long DEV_MAJOR = 136;
     private static final long DEV_MINOR = 140;
+    private static final long MNT_ID = 144;
+    private static final long NANOSECONDS_PER_SECOND = 1_000_000_000;
 
     private final MemorySegment segment;
     private final MemorySegment emptyPath;
@@ -83,7 +95,20 @@ public final class FileStat {
      * @return 0, or {@code -errno}
      */
     public int read(int fd) {
-        return PathCalls.statx(fd, emptyPath, PathCalls.AT_EMPTY_PATH, BASIC_STATS, segment);
+        return PathCalls.statx(fd, emptyPath, PathCalls.AT_EMPTY_PATH, WANTED, segment);
+    }
+
+    /**
+     * Reads the attributes of a file in a folder. A symbolic link is not followed, if the path has no folders in it. A file system that is
+     * mounted there is what it tells of: {@link #mount} is another one then.
+     *
+     * @param folder the folder, which may be open as a place only
+     * @param name the file's name, ended with NUL, in native memory
+     * @return 0, or {@code -errno}
+     */
+    public int read(int folder, MemorySegment name) {
+        return PathCalls.statx(
+                folder, name, PathCalls.AT_SYMLINK_NOFOLLOW | PathCalls.AT_NO_AUTOMOUNT, WANTED, segment);
     }
 
     /** Returns kind and permissions. */
@@ -105,6 +130,25 @@ public final class FileStat {
     public long device() {
         return (long) segment.get(JAVA_INT, DEV_MAJOR) << Integer.SIZE
                 | Integer.toUnsignedLong(segment.get(JAVA_INT, DEV_MINOR));
+    }
+
+    /**
+     * Returns the number of the mount that the file was reached in.
+     *
+     * @return the number; -1 where the kernel does not tell (before Linux 5.8)
+     */
+    public long mount() {
+        return (segment.get(JAVA_INT, MASK) & MOUNT) != 0 ? segment.get(JAVA_LONG, MNT_ID) : -1;
+    }
+
+    /** Tells whether the file system knows when the file was made. */
+    public boolean hasBirth() {
+        return (segment.get(JAVA_INT, MASK) & BIRTH) != 0;
+    }
+
+    /** Returns when the file was made, in nanoseconds since 1970; tells files apart that had the same number, one after the other. */
+    public long birth() {
+        return segment.get(JAVA_LONG, BTIME) * NANOSECONDS_PER_SECOND + segment.get(JAVA_INT, BTIME + NANOSECONDS);
     }
 
     /** Returns the size in bytes. */

@@ -17,11 +17,17 @@ public final class PathCalls {
     /** The working folder, for paths that are absolute (Linux, include/uapi/linux/fcntl.h). */
     public static final int AT_FDCWD = -100;
 
+    /** Do not follow a symbolic link at the end of the path (as above). */
+    public static final int AT_SYMLINK_NOFOLLOW = 0x100;
+
     /** Remove a folder (as above). */
     public static final int AT_REMOVEDIR = 0x200;
 
     /** Follow a symbolic link at the end of the path (as above). */
     public static final int AT_SYMLINK_FOLLOW = 0x400;
+
+    /** Do not mount what would be mounted at the end of the path when it is used (as above). */
+    public static final int AT_NO_AUTOMOUNT = 0x800;
 
     /** With an empty path: the file that the descriptor stands for (as above). */
     public static final int AT_EMPTY_PATH = 0x1000;
