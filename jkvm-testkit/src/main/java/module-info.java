@@ -9,4 +9,5 @@ module io.github.jkvm.testkit {
     requires org.opentest4j;
 
     exports io.github.jkvm.testkit;
+    exports io.github.jkvm.testkit.asm;
 }
