@@ -2,6 +2,7 @@ package io.github.jkvm.testkit;
 
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.HypervisorException;
+import io.github.jkvm.testkit.asm.GuestCode;
 import io.github.jkvm.x86.Registers;
 import io.github.jkvm.x86.SpecialRegisters;
 import io.github.jkvm.x86.Translation;
@@ -9,12 +10,17 @@ import io.github.jkvm.x86.X86VCpu;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** Writes down what a guest is at, for a person who wants to know why a test failed. */
 final class GuestReport {
     private static final int CODE_BYTES = 16;
     private static final int SHOWN_EXITS = 16;
+    private static final int LINES_AROUND = 4;
+    private static final Pattern CODE_LINE = Pattern.compile("([0-9a-f]{8,16})  ");
     private static final int SHOWN_TEXT = 2000;
 
     private final StringBuilder out = new StringBuilder();
@@ -104,6 +110,33 @@ final class GuestReport {
                 readable == 0
                         ? where + " has no memory"
                         : where + ": " + HexFormat.ofDelimiter(" ").formatHex(memory.read(physical, readable)));
+        GuestCode program = guest.code();
+        if (program != null && linear >= program.origin() && linear < program.origin() + program.size()) {
+            line("program", "\n" + excerpt(program.listing(), linear));
+        }
+    }
+
+    /** The lines around an address, which are in the order of their addresses; the one the processor is at is marked. */
+    private static String excerpt(String listing, long address) {
+        List<String> lines = listing.lines().toList();
+        int at = 0;
+        for (int i = 0; i < lines.size(); i++) {
+            OptionalLong begins = addressOf(lines.get(i));
+            if (begins.isPresent() && begins.getAsLong() <= address) {
+                at = i;
+            }
+        }
+        StringBuilder excerpt = new StringBuilder();
+        for (int i = Math.max(0, at - LINES_AROUND); i < Math.min(lines.size(), at + LINES_AROUND + 1); i++) {
+            excerpt.append(i == at ? "  > " : "    ").append(lines.get(i)).append('\n');
+        }
+        return excerpt.toString().stripTrailing();
+    }
+
+    /** A line with code begins with its address, one with a label does not. */
+    private static OptionalLong addressOf(String line) {
+        Matcher matcher = CODE_LINE.matcher(line);
+        return matcher.lookingAt() ? OptionalLong.of(Long.parseLong(matcher.group(1), 16)) : OptionalLong.empty();
     }
 
     private void text(Port port) {

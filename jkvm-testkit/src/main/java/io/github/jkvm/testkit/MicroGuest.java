@@ -4,6 +4,7 @@ import io.github.jkvm.Device;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.VmBus;
 import io.github.jkvm.VmExit;
 import io.github.jkvm.machine.boot.BootParameters;
@@ -15,6 +16,9 @@ import io.github.jkvm.machine.boot.KernelImage;
 import io.github.jkvm.machine.boot.LoadedKernel;
 import io.github.jkvm.machine.boot.MemoryMap;
 import io.github.jkvm.machine.device.DebugExit;
+import io.github.jkvm.testkit.asm.Assembler;
+import io.github.jkvm.testkit.asm.GuestCode;
+import io.github.jkvm.testkit.asm.Mode;
 import io.github.jkvm.x86.Registers;
 import io.github.jkvm.x86.X86VCpu;
 import io.github.jkvm.x86.X86Vm;
@@ -23,6 +27,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,7 +46,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>{@snippet lang = java :
  * try (var guest = MicroGuest.builder().build()) {
- *     guest.load(new byte[] {(byte) 0xB0, 'A', (byte) 0xE6, (byte) 0xE9, (byte) 0xF4}); // mov al, 'A'; out 0xe9, al; hlt
+ *     guest.load(code -> code.mov(AL, 'A').out(0xE9, AL).hlt());
  *     GuestStop stop = guest.run();
  *     assert stop instanceof GuestStop.Halted && guest.text(Port.DEBUG).equals("A");
  * }
@@ -63,6 +68,7 @@ public final class MicroGuest implements AutoCloseable {
     public static final long CODE = 0x1_0000;
 
     private final X86Vm vm;
+    private final MemoryRegion ram;
     private final X86VCpu vcpu;
     private final long memorySize;
     private final EntryMode mode;
@@ -72,6 +78,8 @@ public final class MicroGuest implements AutoCloseable {
     private @Nullable VmBus bus;
     private final List<Device> devices = new ArrayList<>();
     private @Nullable LoadedKernel loaded;
+    private @Nullable GuestCode code;
+    private boolean hasRun;
     private @Nullable GuestStop lastStop;
 
     MicroGuest(MicroGuestBuilder builder) {
@@ -80,7 +88,7 @@ public final class MicroGuest implements AutoCloseable {
         deadline = builder.deadline();
         vm = X86Vm.of(builder.hypervisor().createVm());
         try {
-            vm.addMemory(GuestAddress.ZERO, MemoryBacking.anonymous(memorySize));
+            ram = vm.addMemory(GuestAddress.ZERO, MemoryBacking.anonymous(memorySize));
             vcpu = vm.createVCpu(0);
             vcpu.setCpuid(builder.cpuid());
         } catch (Throwable t) {
@@ -100,19 +108,45 @@ public final class MicroGuest implements AutoCloseable {
     }
 
     /**
-     * Puts code where the guest's mode has it, and the processor at its first byte. What was in memory before is gone.
+     * Assembles code for the guest's {@linkplain MicroGuestBuilder#mode mode} and loads it.
      *
-     * @param code machine code for the guest's {@linkplain MicroGuestBuilder#mode mode}, not empty
-     * @throws IllegalArgumentException if it is empty or does not fit
+     * <p>{@snippet lang = java :
+     * guest.load(code -> code.mov(EAX, 42).hlt());
+     * }
+     *
+     * @param program writes the code
+     * @return the code, which knows where its labels are
+     * @throws IllegalArgumentException if the program can't be assembled or does not fit
      * @throws IllegalStateException if the guest is closed
      */
-    public void load(byte[] code) {
-        load(FlatImage.of(code, GuestAddress.of(codeAddress()), mode));
+    public GuestCode load(Consumer<Assembler> program) {
+        Assembler assembler = new Assembler(
+                switch (mode) {
+                    case REAL16 -> Mode.BITS16;
+                    case PROTECTED32 -> Mode.BITS32;
+                    case LONG64 -> Mode.BITS64;
+                },
+                codeAddress());
+        program.accept(assembler);
+        GuestCode assembled = assembler.assemble();
+        load(assembled.bytes());
+        code = assembled;
+        return assembled;
     }
 
     /**
-     * Puts an ELF program where its header says, and the processor at its entry, in the mode that the file is for. What was in memory before is
-     * gone.
+     * Puts code at {@link #codeAddress()}, and the processor at its first byte.
+     *
+     * @param bytes machine code for the guest's {@linkplain MicroGuestBuilder#mode mode}, not empty
+     * @throws IllegalArgumentException if it is empty or does not fit
+     * @throws IllegalStateException if the guest is closed
+     */
+    public void load(byte[] bytes) {
+        load(FlatImage.of(bytes, GuestAddress.of(codeAddress()), mode));
+    }
+
+    /**
+     * Puts an ELF program where its header says, and the processor at its entry, in the mode that the file is for.
      *
      * @param file the ELF file
      * @throws io.github.jkvm.machine.boot.BadKernelException if it is malformed, or has no room
@@ -123,8 +157,8 @@ public final class MicroGuest implements AutoCloseable {
     }
 
     /**
-     * Loads any image that needs neither a command line nor an initrd, in place of what was in memory before, and sets the processor to enter
-     * it.
+     * Loads any image that needs neither a command line nor an initrd, and sets the processor to enter it. What the test has written to memory
+     * stays, unless the guest has run: then it begins with memory that is all zero.
      *
      * @param image the image
      * @throws io.github.jkvm.machine.boot.BadKernelException if it has no room
@@ -132,18 +166,22 @@ public final class MicroGuest implements AutoCloseable {
      * @throws IllegalStateException if the guest is closed
      */
     public void load(KernelImage image) {
-        vm.memory().fill(0, memorySize, (byte) 0);
+        if (hasRun && ram.discard(0, memorySize) < memorySize) {
+            vm.memory().fill(0, memorySize, (byte) 0);
+        }
+        hasRun = false;
+        lastStop = null;
+        code = null;
         MemoryMap map = MemoryMap.empty().with(GuestRange.between(0, memorySize), MemoryMap.Kind.RAM);
         LoadedKernel kernel =
                 image.load(vm.memory(), BootParameters.builder(map).build());
         vcpu.setSpecialRegisters(kernel.specialRegisters(vcpu.specialRegisters()));
         vcpu.setRegisters(kernel.registers());
         loaded = kernel;
-        lastStop = null;
     }
 
     /**
-     * Returns where {@link #load(byte[])} puts code, for an assembler to know.
+     * Returns where {@link #load(byte[])} puts code.
      *
      * @return {@link #CODE_16} or {@link #CODE}
      */
@@ -196,6 +234,7 @@ public final class MicroGuest implements AutoCloseable {
             throw new IllegalStateException("the guest has nothing to run; load a program first");
         }
         ports.begin();
+        hasRun = true;
         VmExit exit = vcpu.run(ports, limit);
         GuestStop stop = stopOf(exit, limit);
         lastStop = stop;
@@ -246,6 +285,16 @@ public final class MicroGuest implements AutoCloseable {
             case VmExit.Interrupted() -> new GuestStop.Interrupted();
             default -> new GuestStop.Other(exit);
         };
+    }
+
+    /**
+     * Returns the code that was assembled for it.
+     *
+     * @return the code, or null if something else is loaded
+     */
+    @Nullable
+    GuestCode code() {
+        return code;
     }
 
     /**

@@ -2,6 +2,7 @@ package io.github.jkvm.it.testkit;
 
 import static io.github.jkvm.it.testkit.MicroVmTest.bytes;
 import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
@@ -24,13 +25,14 @@ class GuestFailureTest {
 
     @Test
     void aHangingGuestIsShownWhereItHangs(@MicroVm(deadline = "300ms") MicroGuest guest) {
-        guest.load(bytes(0xB0, 'x', 0xE6, 0xE9, 0xEB, 0xFE)); // mov al, 'x'; out 0xe9, al; jmp $
+        guest.load(code -> code.mov(AL, 'x').out(0xE9, AL).jmp(code.here("forever")));
 
         assertThatThrownBy(() -> assertThat(guest).halts())
                 .isInstanceOf(AssertionError.class)
                 .hasMessageContaining("to halt within 300 ms, but it stopped by force")
                 .hasMessageContaining("rip    0000000000010004")
                 .hasMessageContaining("code: 0x10004: eb fe")
+                .hasMessageContaining("  > 00010004  ebfe")
                 .hasMessageContaining("debug port: 1 bytes\n    | x")
                 .hasMessageContaining("port 0xe9 <- 0x78 (1 byte)");
         assertThatThrownBy(guest::run)

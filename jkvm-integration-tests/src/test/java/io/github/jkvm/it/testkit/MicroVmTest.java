@@ -1,6 +1,10 @@
 package io.github.jkvm.it.testkit;
 
 import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Mem.wordPtr;
+import static io.github.jkvm.testkit.asm.Reg16.DX;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -79,16 +83,19 @@ class MicroVmTest {
     }
 
     @Test
-    void aSharedGuestIsLoadedAgain() {
+    void aGuestThatHasRunIsLoadedAgainWithEmptyMemory() {
+        shared.memory().writeInt(0x500, 0x1234);
         for (int i = 0; i < 2; i++) {
-            shared.memory().writeInt(0x500, 0x1234);
-            // mov word [0x600], 7; mov dx, 0x501; mov al, 3; out dx, al
-            shared.load(bytes(0xC7, 0x06, 0x00, 0x06, 0x07, 0x00, 0xBA, 0x01, 0x05, 0xB0, 0x03, 0xEE));
+            shared.load(code -> code.mov(wordPtr(mem(0x600)), 7)
+                    .mov(DX, MicroGuest.EXIT_PORT)
+                    .mov(AL, 3)
+                    .out(DX, AL));
             assertThat(shared)
                     .powersOffWith(3)
                     .hasInt(0x600, 7)
-                    .hasInt(0x500, 0)
-                    .hasMemory(0x600, (byte) 7, (byte) 0);
+                    .hasMemory(0x600, (byte) 7, (byte) 0)
+                    .hasInt(0x500, i == 0 ? 0x1234 : 0);
+            shared.memory().writeInt(0x500, 0x5678);
         }
     }
 
