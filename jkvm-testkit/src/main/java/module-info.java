@@ -10,4 +10,5 @@ module io.github.jkvm.testkit {
 
     exports io.github.jkvm.testkit;
     exports io.github.jkvm.testkit.asm;
+    exports io.github.jkvm.testkit.scripted;
 }
