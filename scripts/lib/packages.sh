@@ -17,7 +17,8 @@ package_available() {
 }
 
 apt_has_candidate() {
-  LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'
+  # Not grep -q: with pipefail, apt-cache fails when it is not read to its end.
+  LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep '^  Candidate: [^(]' >/dev/null
 }
 
 refresh_package_lists() {
