@@ -5,6 +5,9 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -20,28 +23,38 @@ final class FsWorkers implements AutoCloseable {
 
     private final String name;
     private final int most;
-    private final Work work;
+    private final Work server;
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition work = lock.newCondition();
+    private final Condition performed = lock.newCondition();
+
+    // What follows is guarded by the lock.
     private final Deque<FsRequest> waiting = new ArrayDeque<>();
     private final List<FsRequest> running = new ArrayList<>();
     private final List<Thread> threads = new ArrayList<>();
     private int idle;
     private boolean closed;
 
-    FsWorkers(String name, int most, Work work) {
+    FsWorkers(String name, int most, Work server) {
         this.name = name;
         this.most = most;
-        this.work = work;
+        this.server = server;
     }
 
-    synchronized void submit(FsRequest request) {
-        waiting.add(request);
-        if (idle < waiting.size() && threads.size() < most && !closed) {
-            threads.add(Thread.ofPlatform()
-                    .daemon()
-                    .name("jkvm " + name + " " + threads.size())
-                    .start(this::run));
+    void submit(FsRequest request) {
+        lock.lock();
+        try {
+            waiting.add(request);
+            if (idle < waiting.size() && threads.size() < most && !closed) {
+                threads.add(Thread.ofPlatform()
+                        .daemon()
+                        .name("jkvm " + name + " " + threads.size())
+                        .start(this::run));
+            }
+            work.signal();
+        } finally {
+            lock.unlock();
         }
-        notifyAll();
     }
 
     private void run() {
@@ -49,31 +62,32 @@ final class FsWorkers implements AutoCloseable {
         var exchange = new FuseExchange(Arena.ofAuto());
         FsRequest request = next(null);
         while (request != null) {
-            work.perform(request, exchange);
+            server.perform(request, exchange);
             request = next(request);
         }
     }
 
     /** Hands a performed request in and takes another one; null if there will be none. */
-    private synchronized @Nullable FsRequest next(@Nullable FsRequest performed) {
-        if (performed != null) {
-            running.remove(performed);
-            notifyAll();
-        }
-        while (waiting.isEmpty() && !closed) {
-            idle++;
-            try {
-                wait();
-            } catch (InterruptedException e) {
-                // Nobody has a reason to interrupt a worker: it ends when it is told to.
+    private @Nullable FsRequest next(@Nullable FsRequest last) {
+        lock.lock();
+        try {
+            if (last != null) {
+                running.remove(last);
+                performed.signalAll();
             }
-            idle--;
+            while (waiting.isEmpty() && !closed) {
+                idle++;
+                work.awaitUninterruptibly();
+                idle--;
+            }
+            FsRequest request = waiting.poll();
+            if (request != null) {
+                running.add(request);
+            }
+            return request;
+        } finally {
+            lock.unlock();
         }
-        FsRequest request = waiting.poll();
-        if (request != null) {
-            running.add(request);
-        }
-        return request;
     }
 
     /**
@@ -82,34 +96,32 @@ final class FsWorkers implements AutoCloseable {
      * @param which the requests
      * @return those that were given up
      */
-    synchronized List<FsRequest> stop(Predicate<FsRequest> which) {
+    List<FsRequest> stop(Predicate<FsRequest> which) {
         List<FsRequest> dropped = new ArrayList<>();
-        waiting.removeIf(request -> which.test(request) && dropped.add(request));
-        awaitUntil(() -> running.stream().noneMatch(which));
+        lock.lock();
+        try {
+            waiting.removeIf(request -> which.test(request) && dropped.add(request));
+            awaitUntil(() -> running.stream().noneMatch(which));
+        } finally {
+            lock.unlock();
+        }
         return dropped;
     }
 
     /** Waits until all requests are performed. */
-    synchronized void awaitIdle() {
-        awaitUntil(() -> waiting.isEmpty() && running.isEmpty());
-    }
-
-    private interface Condition {
-        boolean holds();
-    }
-
-    private synchronized void awaitUntil(Condition condition) {
-        boolean interrupted = false;
-        while (!condition.holds()) {
-            try {
-                wait();
-            } catch (InterruptedException e) {
-                // Guest memory is given up after this, and must not be in use by then.
-                interrupted = true;
-            }
+    void awaitIdle() {
+        lock.lock();
+        try {
+            awaitUntil(() -> waiting.isEmpty() && running.isEmpty());
+        } finally {
+            lock.unlock();
         }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
+    }
+
+    /** Guest memory is given up after this, and must not be in use by then: nothing interrupts it. Under the lock. */
+    private void awaitUntil(BooleanSupplier condition) {
+        while (!condition.getAsBoolean()) {
+            performed.awaitUninterruptibly();
         }
     }
 
@@ -117,10 +129,13 @@ final class FsWorkers implements AutoCloseable {
     @Override
     public void close() {
         List<Thread> ending;
-        synchronized (this) {
+        lock.lock();
+        try {
             closed = true;
-            notifyAll();
+            work.signalAll();
             ending = List.copyOf(threads);
+        } finally {
+            lock.unlock();
         }
         boolean interrupted = false;
         for (Thread thread : ending) {

@@ -219,26 +219,30 @@ final class SharedFolder {
      */
     private int settle(int folder, int fd, int mode, Owner owner, HostScratch scratch) {
         FileStat stat = scratch.stat();
-        int failed = stat.read(folder);
-        boolean groupOfFolder = failed == 0 && (stat.mode() & FileStat.S_ISGID) != 0;
-        failed = failed != 0 ? failed : stat.read(fd);
+        int failed = stat.read(fd);
         if (failed != 0) {
             return failed;
         }
+        int kind = stat.kind();
+        int made = stat.mode() & FileStat.PERMISSIONS;
         boolean given = false;
-        if (givesAway && (stat.user() != owner.user() || (!groupOfFolder && stat.group() != owner.group()))) {
-            int group = groupOfFolder ? UNCHANGED : owner.group();
-            failed = PathCalls.fchownat(fd, scratch.empty(), owner.user(), group, AT_EMPTY_PATH);
+        if (givesAway && (stat.user() != owner.user() || stat.group() != owner.group())) {
+            failed = stat.read(folder);
+            boolean groupOfFolder = (stat.mode() & FileStat.S_ISGID) != 0;
+            if (failed == 0) {
+                int group = groupOfFolder ? UNCHANGED : owner.group();
+                failed = PathCalls.fchownat(fd, scratch.empty(), owner.user(), group, AT_EMPTY_PATH);
+            }
             given = true;
         }
-        if (failed != 0 || stat.kind() == FileStat.S_IFLNK) {
+        if (failed != 0 || kind == FileStat.S_IFLNK) {
             return failed;
         }
-        int inherited = stat.kind() == FileStat.S_IFDIR ? stat.mode() & FileStat.S_ISGID : 0;
-        int wanted = allowed(mode, stat.kind()) | inherited;
+        int inherited = kind == FileStat.S_IFDIR ? made & FileStat.S_ISGID : 0;
+        int wanted = allowed(mode, kind) | inherited;
         boolean setId = (wanted & (FileStat.S_ISUID | FileStat.S_ISGID)) != 0;
         // A change of owner takes the set-id bits away.
-        if ((stat.mode() & FileStat.PERMISSIONS) == wanted && !(given && setId)) {
+        if (made == wanted && !(given && setId)) {
             return 0;
         }
         return PathCalls.fchmodat(AT_FDCWD, scratch.place(fd), wanted, 0);
