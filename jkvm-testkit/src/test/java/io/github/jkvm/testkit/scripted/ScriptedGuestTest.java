@@ -21,6 +21,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 
@@ -275,6 +276,29 @@ class ScriptedGuestTest {
                 assertThat(vm.createVCpu(1).run(LONG)).isEqualTo(new VmExit.Shutdown());
             }
         }
+    }
+
+    @Test
+    void manyVmsLeaveNoThreadBehind() {
+        AtomicInteger programs = new AtomicInteger();
+        for (int i = 0; i < 200; i++) {
+            try (var hypervisor = ScriptedHypervisor.running(guest -> {
+                programs.incrementAndGet();
+                try {
+                    guest.spin();
+                } finally {
+                    programs.decrementAndGet();
+                }
+            })) {
+                X86Vm vm = hypervisor.createVm();
+                vm.createEventLoop(null).execute(() -> {});
+                vm.createVCpu(0).run(Duration.ofNanos(1 + i * 5_000L));
+            }
+        }
+        assertThat(programs).hasValue(0);
+        assertThat(Thread.getAllStackTraces().keySet())
+                .extracting(Thread::getName)
+                .noneMatch(name -> name.startsWith("scripted VM"));
     }
 
     @Test
