@@ -16,6 +16,7 @@ abstract sealed class Emitter permits MoveInstructions {
 
     private final long origin;
     private final List<Statement> statements = new ArrayList<>();
+    private final List<Reserved> reserved = new ArrayList<>();
     private Mode mode;
     private @Nullable Prefix prefix;
 
@@ -243,11 +244,15 @@ abstract sealed class Emitter permits MoveInstructions {
      *
      * @return the program
      * @throws IllegalStateException if a label that is used has no place or is out of reach, if padding goes back, if the program is larger
-     *     than 64 MiB, or if its last instruction is a prefix
+     *     than 64 MiB, if its last instruction is a prefix, or if it lies where its {@link Prelude} puts tables or the stack
      */
     public final GuestCode assemble() {
         requireNoPrefix("the end of the program");
-        return Layout.assemble(origin, statements);
+        GuestCode code = Layout.assemble(origin, statements);
+        for (Reserved area : reserved) {
+            area.requireOutside(code);
+        }
+        return code;
     }
 
     /** This, as what the methods of every layer return. */
@@ -291,9 +296,18 @@ abstract sealed class Emitter permits MoveInstructions {
         return add(branch);
     }
 
-    /** Adds a field that gets a piece of a label's address, among other bytes. */
-    final Assembler emit(byte[] bytes, List<Fixup> fixups, String text) {
-        return add(new Statement.Code(bytes, fixups, text));
+    /** Adds 8 bytes of which some get pieces of a label's address: a descriptor. */
+    final Assembler qwordWithPieces(long value, List<Fixup> pieces) {
+        byte[] bytes = new byte[Long.BYTES];
+        for (int i = 0; i < bytes.length; i++) {
+            bytes[i] = (byte) (value >>> (i * Byte.SIZE));
+        }
+        return add(new Statement.Code(bytes, List.copyOf(pieces), "descriptor"));
+    }
+
+    /** Notes memory that the program will write: its own bytes must not lie there. */
+    final void reserve(String what, long start, long end) {
+        reserved.add(new Reserved(what, start, end));
     }
 
     /** The number in the signed form of its size, or an error that names the instruction. */
@@ -353,6 +367,18 @@ abstract sealed class Emitter permits MoveInstructions {
         if (label != null && label.owner() != this) {
             throw new IllegalArgumentException(
                     "label " + label + " was made by another assembler; make it by label() of this one");
+        }
+    }
+
+    /** Memory that the program writes, by its first address and the one after its last. */
+    private record Reserved(String what, long start, long end) {
+        void requireOutside(GuestCode code) {
+            if (code.origin() < end && code.origin() + code.size() > start) {
+                throw new IllegalStateException("the program from " + Immediate.text(code.origin()) + " to "
+                        + Immediate.text(code.origin() + code.size()) + " overlaps " + what + " from "
+                        + Immediate.text(start)
+                        + " to " + Immediate.text(end) + "; move one of them");
+            }
         }
     }
 }

@@ -53,6 +53,12 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
         return emit("mov", encoding.address(source, destination.bits() / Byte.SIZE), destination, "offset " + source);
     }
 
+    /** Sets a register to the real-mode segment that starts at a label, which lies at a multiple of 16 below 1 MiB. */
+    final Assembler movParagraph(Reg16 destination, Label source) {
+        Encoding encoding = Encoding.of(0xB8).operandBits(16).opcodeReg(destination);
+        return emit("mov", encoding.address(source, Short.BYTES).shifted(4), destination, "segment " + source);
+    }
+
     /** Copies a segment register to a register; the bits above the selector become zero (SDM volume 2B, MOV). */
     public final <W extends Width.AtLeast16> Assembler mov(Reg<W> destination, SegReg source) {
         requireMode64(destination);
