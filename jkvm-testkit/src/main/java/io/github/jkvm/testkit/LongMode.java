@@ -1,6 +1,7 @@
 package io.github.jkvm.testkit;
 
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.testkit.asm.GuestTables;
 import io.github.jkvm.x86.DescriptorTable;
 import io.github.jkvm.x86.Registers;
 import io.github.jkvm.x86.Segment;
@@ -19,25 +20,16 @@ public final class LongMode {
     public static final long FREE = 0x6000;
 
     /** Selector of the code segment. */
-    public static final int CODE_SELECTOR = 0x08;
+    public static final int CODE_SELECTOR = GuestTables.CODE64_SELECTOR;
 
     /** Selector of the data segment. */
-    public static final int DATA_SELECTOR = 0x10;
+    public static final int DATA_SELECTOR = GuestTables.DATA_SELECTOR;
 
-    private static final int TSS_SELECTOR = 0x18;
     private static final long PML4 = 0x1000;
     private static final long PDPT = 0x2000;
     private static final long PD = 0x3000;
     private static final long GDT = 0x4000;
     private static final long IDT = 0x5000;
-    private static final int VECTORS = 256;
-    private static final int GATE_BYTES = 16;
-    /** Present and writable (SDM volume 3, 5.5.4). */
-    private static final long PAGE = 0b11;
-    /** The entry maps a 2 MiB page instead of pointing to a table. */
-    private static final long LARGE = 1 << 7;
-    /** Present, privilege level 0, 64-bit interrupt gate (SDM volume 3, 7.14.1). */
-    private static final long INTERRUPT_GATE = 0x8E00;
 
     private LongMode() {}
 
@@ -52,22 +44,22 @@ public final class LongMode {
      */
     public static void enter(X86VCpu vcpu, GuestMemory memory, long entry, long stack) {
         memory.fill(PML4, FREE - PML4, (byte) 0);
-        memory.writeLong(PML4, PDPT | PAGE);
-        memory.writeLong(PDPT, PD | PAGE);
+        memory.writeLong(PML4, PDPT | GuestTables.PAGE);
+        memory.writeLong(PDPT, PD | GuestTables.PAGE);
         for (long i = 0; i < 512; i++) {
-            memory.writeLong(PD + i * Long.BYTES, (i << 21) | LARGE | PAGE);
+            memory.writeLong(PD + i * Long.BYTES, (i << 21) | GuestTables.LARGE_PAGE | GuestTables.PAGE);
         }
-        memory.writeLong(GDT + CODE_SELECTOR, 0x00AF_9B00_0000_FFFFL);
-        memory.writeLong(GDT + DATA_SELECTOR, 0x00CF_9300_0000_FFFFL);
-        memory.writeLong(GDT + TSS_SELECTOR, 0x0000_8B00_0000_0067L);
+        memory.writeLong(GDT + CODE_SELECTOR, GuestTables.CODE64);
+        memory.writeLong(GDT + DATA_SELECTOR, GuestTables.DATA);
+        memory.writeLong(GDT + GuestTables.TSS_SELECTOR, GuestTables.BUSY_TSS);
 
         Segment data = Segment.flat32(DATA_SELECTOR, Segment.TYPE_DATA);
         vcpu.setSpecialRegisters(vcpu.specialRegisters()
                 .withSegments(Segment.code64(CODE_SELECTOR), data)
-                .withTr(Segment.taskState(TSS_SELECTOR))
+                .withTr(Segment.taskState(GuestTables.TSS_SELECTOR))
                 .withTables(
-                        new DescriptorTable(GDT, TSS_SELECTOR + 2 * Long.BYTES - 1),
-                        new DescriptorTable(IDT, VECTORS * GATE_BYTES - 1))
+                        new DescriptorTable(GDT, GuestTables.TSS_SELECTOR + 2 * Long.BYTES - 1),
+                        new DescriptorTable(IDT, GuestTables.VECTORS * GuestTables.GATE64_BYTES - 1))
                 .withControl(
                         SpecialRegisters.CR0_PE | SpecialRegisters.CR0_ET | SpecialRegisters.CR0_PG,
                         PML4,
@@ -85,16 +77,12 @@ public final class LongMode {
      * @throws IllegalArgumentException if the vector is out of range
      */
     public static void setHandler(GuestMemory memory, int vector, long handler) {
-        if (vector < 0 || vector >= VECTORS) {
-            throw new IllegalArgumentException("interrupt vector " + vector + " must be from 0 to " + (VECTORS - 1));
+        if (vector < 0 || vector >= GuestTables.VECTORS) {
+            throw new IllegalArgumentException(
+                    "interrupt vector " + vector + " must be from 0 to " + (GuestTables.VECTORS - 1));
         }
-        long gate = IDT + (long) vector * GATE_BYTES;
-        memory.writeLong(
-                gate,
-                (handler & 0xFFFF)
-                        | ((long) CODE_SELECTOR << 16)
-                        | (INTERRUPT_GATE << 32)
-                        | ((handler & 0xFFFF_0000L) << 32));
-        memory.writeLong(gate + Long.BYTES, handler >>> 32);
+        long gate = IDT + (long) vector * GuestTables.GATE64_BYTES;
+        memory.writeLong(gate, GuestTables.gate(CODE_SELECTOR, handler));
+        memory.writeLong(gate + Long.BYTES, GuestTables.gateHigh(handler));
     }
 }
