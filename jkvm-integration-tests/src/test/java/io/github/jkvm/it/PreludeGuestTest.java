@@ -29,6 +29,7 @@ import io.github.jkvm.testkit.asm.SegReg;
 import io.github.jkvm.x86.Registers;
 import io.github.jkvm.x86.Segment;
 import io.github.jkvm.x86.SpecialRegisters;
+import io.github.jkvm.x86.X86Hypervisor;
 import io.github.jkvm.x86.X86VCpu;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -99,6 +100,10 @@ class PreludeGuestTest {
     }
 
     @Test
+    @RequiresKvm(
+            features =
+                    HostFeature
+                            .LONG_MODE_EXCEPTIONS) // KVM's instruction emulator knows the interrupts of real mode only
     void protectedModeTakesInterruptsAndReturns() {
         Assembler a = new Assembler(Mode.BITS16, ORIGIN);
         Label handler = a.label("handler");
@@ -140,6 +145,8 @@ class PreludeGuestTest {
             vm.memory().fill(0, RAM, (byte) 0xA5);
             code.load(vm.memory());
             X86VCpu vcpu = X86VCpu.of(vm.createVCpu(0));
+            // Without it the guest may not turn long mode on: KVM lets it set only the bits of EFER that its CPUID has.
+            vcpu.setCpuid(X86Hypervisor.of(hypervisor).supportedCpuid());
             vcpu.setSpecialRegisters(vcpu.specialRegisters()
                     .withSegments(
                             Segment.realMode(segment, Segment.TYPE_CODE), Segment.realMode(0x1234, Segment.TYPE_DATA)));

@@ -23,7 +23,8 @@ import org.jspecify.annotations.Nullable;
  * a.bind(invalidOpcode).mov(AL, 6).out(0x80, AL).hlt();
  * }
  *
- * <p>The vCPU enters at the first byte in real mode, by any CS and IP that mean this address; the other registers do not matter. The program
+ * <p>The vCPU enters at the first byte in real mode, by any CS and IP that mean this address; the other registers do not matter. For long mode the vCPU
+ * must have a CPUID that offers it ({@link io.github.jkvm.x86.X86VCpu#setCpuid}), or else writing EFER faults. The program
  * lies below 1 MiB. Interrupts are off after it; a vector without a handler has no gate, so that a surprise ends in a triple fault. SSE is
  * off, as after power-on. Immutable: each setting gives a new prelude.
  */
