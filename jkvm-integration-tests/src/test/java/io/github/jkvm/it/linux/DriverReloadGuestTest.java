@@ -2,99 +2,170 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.jkvm.virtio.block.BlockDevice;
-import io.github.jkvm.virtio.block.RawImage;
-import io.github.jkvm.virtio.rng.RngDevice;
+import io.github.jkvm.virtio.Feature;
+import io.github.jkvm.virtio.VirtioDevice;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
-import org.junit.jupiter.params.ParameterizedTest;
+import java.util.Objects;
+import java.util.SplittableRandom;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.AfterParameterizedClassInvocation;
+import org.junit.jupiter.params.BeforeParameterizedClassInvocation;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * Drivers that leave a device and come back while it is at work (virtio 1.2, 2.1.2 and 3.3.1: a reset, from which the device starts anew). A
+ * Drivers that leave a device and come back while it is at work (virtio 1.2, 2.4 and 3.3.1: a reset, from which the device starts anew). A
  * request that the device lost, or answered into memory that is the driver's no more, would leave a process waiting for ever or spoil the
- * guest.
+ * guest. The resource {@code reload} has what is done and compared.
  */
 @RequiresLinuxGuest
+@ParameterizedClass
+@EnumSource(GuestTransport.class)
 class DriverReloadGuestTest {
-    private static final int TIMES = 100;
+    private static final int SAMPLE_BYTES = 1 << 20;
+    private static final long MIB = 1L << 20;
     private static final Duration LIMIT = Duration.ofMinutes(8);
 
-    /** Reads while the driver is taken away, then shows that the driver that came back reads as many bytes as it asks for. */
-    private static final String RELOAD_RNG = """
-            i=0
-            while [ $i -lt TIMES ]; do
-              dd if=/dev/hwrng of=/dev/null bs=4096 2>/dev/null &
-              [ "$(dd if=/dev/hwrng bs=64 count=16 2>/dev/null | wc -c)" = 1024 ] || exit 10
-              rmmod virtio_rng || exit 11
-              wait $!
-              modprobe virtio_rng || exit 12
-              i=$((i + 1))
-            done
-            dd if=/dev/hwrng bs=64 count=16 2>/dev/null | wc -c
-            """;
+    @TempDir
+    private static Path temporary;
 
-    /**
-     * Reads and writes while the driver lets go of the disk, which waits for the requests that are under way. Before each time, and after the
-     * last, what was written through the driver that came back is read back.
-     */
-    private static final String REBIND_BLOCK = """
-            cd /tmp
-            dd if=/dev/urandom of=pattern bs=64k count=4 2>/dev/null
-            check() {
-              disk=$(ls /dev/vd*)
-              dd if=pattern of=$disk bs=64k oflag=direct 2>/dev/null || exit 10
-              dd if=$disk bs=64k count=4 iflag=direct 2>/dev/null | cmp - pattern || exit 11
-            }
-            driver=/sys/bus/virtio/drivers/virtio_blk
-            device=$(basename $driver/virtio*)
-            i=0
-            while [ $i -lt TIMES ]; do
-              disk=$(ls /dev/vd*)
-              dd if=$disk of=/dev/null bs=4k skip=1k iflag=direct 2>/dev/null &
-              reader=$!
-              dd if=/dev/zero of=$disk bs=4k seek=1k oflag=direct 2>/dev/null &
-              writer=$!
-              check
-              echo $device >$driver/unbind
-              wait $reader
-              wait $writer
-              echo $device >$driver/bind || exit 12
-              i=$((i + 1))
-            done
-            check
-            echo done
-            """;
+    private static DeviceFamily family;
+    private static LinuxGuest guest;
+    private static EchoServices services;
 
-    @ParameterizedTest
-    @EnumSource
-    void entropyDeviceSurvivesItsDriver(GuestTransport transport) throws Exception {
-        var rng = new RngDevice("rng0");
-        try (LinuxGuest guest = LinuxGuest.builder()
-                .modules(transport.module(), "virtio_rng")
-                .device(transport.of(rng))
-                .start()) {
-            assertThat(guest.run("cat /sys/class/misc/hw_random/rng_current")).isEqualTo("virtio_rng.0");
-            assertThat(guest.run(RELOAD_RNG.replace("TIMES", String.valueOf(TIMES)), LIMIT))
-                    .isEqualTo("1024");
-            assertThat(rng.counters()).containsEntry("resets", (long) TIMES).containsEntry("queueFaults", 0L);
+    @Parameter
+    GuestTransport transport;
+
+    @BeforeParameterizedClassInvocation
+    static void boot(GuestTransport transport) throws Exception {
+        family = new DeviceFamily(Files.createDirectory(temporary.resolve(transport.name())));
+        byte[] pattern = new byte[SAMPLE_BYTES];
+        new SplittableRandom(3).nextBytes(pattern);
+        guest = family.guest(transport)
+                .programs("ping", "socat")
+                .program("/root/reload", script())
+                .file("/root/pattern", pattern)
+                .start();
+        services = new EchoServices(family);
+    }
+
+    @AfterParameterizedClassInvocation
+    static void end() throws IOException {
+        if (services != null) {
+            services.close();
+        }
+        if (guest != null) {
+            guest.close();
         }
     }
 
-    @ParameterizedTest
-    @EnumSource
-    void blockDeviceSurvivesItsDriver(GuestTransport transport) throws Exception {
-        BlockDevice disk =
-                BlockDevice.builder("disk0", RawImage.inMemory(16 << 20)).build();
-        try (LinuxGuest guest = LinuxGuest.builder()
-                .modules(transport.module(), "virtio_blk")
-                .device(transport.of(disk))
-                .start()) {
-            assertThat(guest.run(REBIND_BLOCK.replace("TIMES", String.valueOf(TIMES)), LIMIT))
-                    .isEqualTo("done");
-            assertThat(disk.counters())
-                    .containsEntry("resets", (long) TIMES)
-                    .containsEntry("queueFaults", 0L)
-                    .containsEntry("errors", 0L);
+    private static byte[] script() throws IOException {
+        try (InputStream script = Objects.requireNonNull(
+                DriverReloadGuestTest.class.getResourceAsStream("reload"), "the resource 'reload' is missing")) {
+            return script.readAllBytes();
         }
+    }
+
+    /** How often a driver goes and comes back: a hundred times, and fewer where only the registers are others. */
+    private int times() {
+        return transport == GuestTransport.PCI ? 100 : 20;
+    }
+
+    /** Has a driver go and come back, and asserts that the device was reset each time, and has nothing to complain of. */
+    private void reload(String name, VirtioDevice device) throws InterruptedException {
+        guest.run("/root/reload " + name + " " + times(), LIMIT);
+        assertThat(device.counters())
+                .containsEntry("resets", (long) times())
+                .containsEntry("queueFaults", 0L)
+                .containsEntry("failures", 0L);
+    }
+
+    /** Asserts that each chain that the device ever took was given back before its driver was gone. */
+    private static void assertNothingDropped(VirtioDevice device) {
+        assertThat(device.counters()).containsEntry("chainsDropped", 0L);
+    }
+
+    @Test
+    void entropyDevice() throws Exception {
+        reload("rng", family.rng);
+        RngDeviceGuestTest.readsFromTheHost(guest, family.rng);
+        assertNothingDropped(family.rng);
+    }
+
+    @Test
+    void blockDevice() throws Exception {
+        reload("block", family.block);
+        assertThat(family.block.counters()).containsEntry("errors", 0L);
+        assertNothingDropped(family.block);
+    }
+
+    @Test
+    void networkDevice() throws Exception {
+        reload("net", family.net);
+        assertThat(family.net.counters()).containsEntry("badSendChains", 0L).containsEntry("badReceiveChains", 0L);
+    }
+
+    @Test
+    void console() throws Exception {
+        reload("console", family.console);
+        assertThat(family.console.counters()).containsEntry("badControlMessages", 0L);
+    }
+
+    @Test
+    void socketDevice() throws Exception {
+        reload("vsock", family.vsock);
+        assertThat(family.vsock.counters()).containsEntry("badPackets", 0L);
+        assertNothingDropped(family.vsock);
+    }
+
+    @Test
+    void balloon() throws Exception {
+        String total = guest.run("grep MemTotal /proc/meminfo");
+        Thread load = Thread.ofPlatform().start(() -> {
+            for (int i = 0; !Thread.interrupted(); i++) {
+                family.balloon.setTarget((i % 4 + 1L) * 4 * MIB);
+                LockSupport.parkNanos(10_000_000);
+            }
+        });
+        try {
+            reload("balloon", family.balloon);
+        } finally {
+            load.interrupt();
+            load.join();
+        }
+        assertThat(family.balloon.statistics(LIMIT)).isPresent();
+        family.balloon.setTarget(0);
+        assertThat(family.balloon.awaitTarget(LIMIT)).isTrue();
+        assertThat(guest.run("grep MemTotal /proc/meminfo")).isEqualTo(total);
+        assertThat(family.balloon.counters()).containsEntry("pagesRejected", 0L);
+        // The device keeps the buffer for statistics until it wants new ones (virtio 1.2, 5.5.6.3).
+        assertThat(family.balloon.counters().get("chainsDropped")).isLessThanOrEqualTo(times());
+    }
+
+    @Test
+    void sharedFolder() throws Exception {
+        reload("fs", family.fs);
+        assertThat(family.fs.openFiles()).isZero();
+        assertNothingDropped(family.fs);
+    }
+
+    @Test
+    void persistentMemory() throws Exception {
+        reload("pmem", family.pmem);
+        assertThat(family.pmem.counters()).containsEntry("failedFlushes", 0L);
+        assertNothingDropped(family.pmem);
+    }
+
+    /** What the drivers do if a device offers what devices offer unless told otherwise. */
+    @Test
+    void ringsAreSplit() throws Exception {
+        assertThat(family.driversThatAgreedOn(guest, Feature.PACKED_RING)).isEmpty();
     }
 }
