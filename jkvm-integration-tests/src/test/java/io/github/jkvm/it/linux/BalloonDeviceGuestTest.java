@@ -17,7 +17,6 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -108,23 +107,6 @@ class BalloonDeviceGuestTest {
             assertThat(balloon.counters().get("queueFaults")).isZero();
             // The pages are there again when they are wanted.
             guest.run(TOUCH);
-        }
-    }
-
-    @Test
-    void survivesItsDriverBeingReloaded() throws Exception {
-        var balloon = new BalloonDevice("balloon0");
-        try (LinuxGuest guest = start(balloon, GuestTransport.MMIO)) {
-            for (int i = 0; i < 10; i++) {
-                balloon.setTarget(16 * MIB);
-                assertThat(balloon.awaitTarget(LIMIT)).isTrue();
-                guest.run("rmmod virtio_balloon");
-                assertThat(balloon.actual()).isZero();
-                guest.run("modprobe virtio_balloon");
-                assertThat(balloon.awaitTarget(LIMIT)).isTrue();
-                assertThat(balloon.statistics(LIMIT)).isPresent();
-            }
-            assertThat(balloon.counters().get("resets")).isGreaterThanOrEqualTo(10);
         }
     }
 }
