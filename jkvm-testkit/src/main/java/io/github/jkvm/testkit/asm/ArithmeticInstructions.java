@@ -1,181 +1,260 @@
 package io.github.jkvm.testkit.asm;
 
-/** The part of {@link Assembler} that computes (SDM volume 1, 5.1.2 and 5.1.4). */
-abstract sealed class ArithmeticInstructions extends StackInstructions permits UnaryInstructions {
+/** The part of {@link Assembler} that computes (SDM volume 1, 5.1.2). */
+abstract sealed class ArithmeticInstructions extends StackInstructions permits LogicInstructions {
+    // Numbers of the operations, which their opcodes have in bits 3 to 5 (SDM volume 2D, appendix A).
     private static final int ADD = 0;
-    private static final int OR = 1;
     private static final int ADC = 2;
     private static final int SBB = 3;
-    private static final int AND = 4;
     private static final int SUB = 5;
-    private static final int XOR = 6;
     private static final int CMP = 7;
 
     ArithmeticInstructions(Mode mode, long origin) {
         super(mode, origin);
     }
 
-    /** Adds: register with register (SDM volume 2A, ADD). */
+    /**
+     * Adds: register with register (SDM volume 2A, ADD).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler add(Reg<W> destination, Reg<W> source) {
         return toRegister("add", ADD, destination, source);
     }
 
-    /** Adds: register with memory (SDM volume 2A, ADD). */
+    /**
+     * Adds: register with memory (SDM volume 2A, ADD).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler add(Reg<W> destination, Mem source) {
         return fromMemory("add", ADD, destination, source);
     }
 
-    /** Adds: memory with register (SDM volume 2A, ADD). */
+    /**
+     * Adds: memory with register (SDM volume 2A, ADD).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler add(Mem destination, Reg<W> source) {
         return toMemory("add", ADD, destination, source);
     }
 
-    /** Adds: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2A, ADD). */
+    /**
+     * Adds: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2A, ADD).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param immediate the number
+     * @return this
+     */
     public final <W extends Width> Assembler add(Operand<W> destination, long immediate) {
         return withNumber("add", ADD, destination, immediate);
     }
 
-    /** Sets bits: register with register (SDM volume 2B, OR). */
-    public final <W extends Width> Assembler or(Reg<W> destination, Reg<W> source) {
-        return toRegister("or", OR, destination, source);
-    }
-
-    /** Sets bits: register with memory (SDM volume 2B, OR). */
-    public final <W extends Width> Assembler or(Reg<W> destination, Mem source) {
-        return fromMemory("or", OR, destination, source);
-    }
-
-    /** Sets bits: memory with register (SDM volume 2B, OR). */
-    public final <W extends Width> Assembler or(Mem destination, Reg<W> source) {
-        return toMemory("or", OR, destination, source);
-    }
-
-    /** Sets bits: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2B, OR). */
-    public final <W extends Width> Assembler or(Operand<W> destination, long immediate) {
-        return withNumber("or", OR, destination, immediate);
-    }
-
-    /** Adds with carry: register with register (SDM volume 2A, ADC). */
+    /**
+     * Adds with carry: register with register (SDM volume 2A, ADC).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler adc(Reg<W> destination, Reg<W> source) {
         return toRegister("adc", ADC, destination, source);
     }
 
-    /** Adds with carry: register with memory (SDM volume 2A, ADC). */
+    /**
+     * Adds with carry: register with memory (SDM volume 2A, ADC).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler adc(Reg<W> destination, Mem source) {
         return fromMemory("adc", ADC, destination, source);
     }
 
-    /** Adds with carry: memory with register (SDM volume 2A, ADC). */
+    /**
+     * Adds with carry: memory with register (SDM volume 2A, ADC).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler adc(Mem destination, Reg<W> source) {
         return toMemory("adc", ADC, destination, source);
     }
 
-    /** Adds with carry: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2A, ADC). */
+    /**
+     * Adds with carry: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2A, ADC).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param immediate the number
+     * @return this
+     */
     public final <W extends Width> Assembler adc(Operand<W> destination, long immediate) {
         return withNumber("adc", ADC, destination, immediate);
     }
 
-    /** Subtracts with borrow: register with register (SDM volume 2B, SBB). */
+    /**
+     * Subtracts with borrow: register with register (SDM volume 2B, SBB).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler sbb(Reg<W> destination, Reg<W> source) {
         return toRegister("sbb", SBB, destination, source);
     }
 
-    /** Subtracts with borrow: register with memory (SDM volume 2B, SBB). */
+    /**
+     * Subtracts with borrow: register with memory (SDM volume 2B, SBB).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler sbb(Reg<W> destination, Mem source) {
         return fromMemory("sbb", SBB, destination, source);
     }
 
-    /** Subtracts with borrow: memory with register (SDM volume 2B, SBB). */
+    /**
+     * Subtracts with borrow: memory with register (SDM volume 2B, SBB).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler sbb(Mem destination, Reg<W> source) {
         return toMemory("sbb", SBB, destination, source);
     }
 
-    /** Subtracts with borrow: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2B, SBB). */
+    /**
+     * Subtracts with borrow: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2B, SBB).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param immediate the number
+     * @return this
+     */
     public final <W extends Width> Assembler sbb(Operand<W> destination, long immediate) {
         return withNumber("sbb", SBB, destination, immediate);
     }
 
-    /** Keeps bits: register with register (SDM volume 2A, AND). */
-    public final <W extends Width> Assembler and(Reg<W> destination, Reg<W> source) {
-        return toRegister("and", AND, destination, source);
-    }
-
-    /** Keeps bits: register with memory (SDM volume 2A, AND). */
-    public final <W extends Width> Assembler and(Reg<W> destination, Mem source) {
-        return fromMemory("and", AND, destination, source);
-    }
-
-    /** Keeps bits: memory with register (SDM volume 2A, AND). */
-    public final <W extends Width> Assembler and(Mem destination, Reg<W> source) {
-        return toMemory("and", AND, destination, source);
-    }
-
-    /** Keeps bits: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2A, AND). */
-    public final <W extends Width> Assembler and(Operand<W> destination, long immediate) {
-        return withNumber("and", AND, destination, immediate);
-    }
-
-    /** Subtracts: register with register (SDM volume 2B, SUB). */
+    /**
+     * Subtracts: register with register (SDM volume 2B, SUB).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler sub(Reg<W> destination, Reg<W> source) {
         return toRegister("sub", SUB, destination, source);
     }
 
-    /** Subtracts: register with memory (SDM volume 2B, SUB). */
+    /**
+     * Subtracts: register with memory (SDM volume 2B, SUB).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler sub(Reg<W> destination, Mem source) {
         return fromMemory("sub", SUB, destination, source);
     }
 
-    /** Subtracts: memory with register (SDM volume 2B, SUB). */
+    /**
+     * Subtracts: memory with register (SDM volume 2B, SUB).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler sub(Mem destination, Reg<W> source) {
         return toMemory("sub", SUB, destination, source);
     }
 
-    /** Subtracts: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2B, SUB). */
+    /**
+     * Subtracts: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2B, SUB).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param immediate the number
+     * @return this
+     */
     public final <W extends Width> Assembler sub(Operand<W> destination, long immediate) {
         return withNumber("sub", SUB, destination, immediate);
     }
 
-    /** Flips bits: register with register (SDM volume 2D, XOR). */
-    public final <W extends Width> Assembler xor(Reg<W> destination, Reg<W> source) {
-        return toRegister("xor", XOR, destination, source);
-    }
-
-    /** Flips bits: register with memory (SDM volume 2D, XOR). */
-    public final <W extends Width> Assembler xor(Reg<W> destination, Mem source) {
-        return fromMemory("xor", XOR, destination, source);
-    }
-
-    /** Flips bits: memory with register (SDM volume 2D, XOR). */
-    public final <W extends Width> Assembler xor(Mem destination, Reg<W> source) {
-        return toMemory("xor", XOR, destination, source);
-    }
-
-    /** Flips bits: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2D, XOR). */
-    public final <W extends Width> Assembler xor(Operand<W> destination, long immediate) {
-        return withNumber("xor", XOR, destination, immediate);
-    }
-
-    /** Compares: subtracts for the flags only: register with register (SDM volume 2A, CMP). */
+    /**
+     * Compares: subtracts for the flags only: register with register (SDM volume 2A, CMP).
+     *
+     * @param <W> size of the operands
+     * @param destination what is compared
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler cmp(Reg<W> destination, Reg<W> source) {
         return toRegister("cmp", CMP, destination, source);
     }
 
-    /** Compares: subtracts for the flags only: register with memory (SDM volume 2A, CMP). */
+    /**
+     * Compares: subtracts for the flags only: register with memory (SDM volume 2A, CMP).
+     *
+     * @param <W> size of the operands
+     * @param destination what is compared
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler cmp(Reg<W> destination, Mem source) {
         return fromMemory("cmp", CMP, destination, source);
     }
 
-    /** Compares: subtracts for the flags only: memory with register (SDM volume 2A, CMP). */
+    /**
+     * Compares: subtracts for the flags only: memory with register (SDM volume 2A, CMP).
+     *
+     * @param <W> size of the operands
+     * @param destination what is compared
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler cmp(Mem destination, Reg<W> source) {
         return toMemory("cmp", CMP, destination, source);
     }
 
-    /** Compares: subtracts for the flags only: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2A, CMP). */
+    /**
+     * Compares: subtracts for the flags only: register or memory with a number; 64-bit operands take 32 bits sign-extended (SDM volume 2A,
+     * CMP).
+     *
+     * @param <W> size of the operands
+     * @param destination what is compared
+     * @param immediate the number
+     * @return this
+     */
     public final <W extends Width> Assembler cmp(Operand<W> destination, long immediate) {
         return withNumber("cmp", CMP, destination, immediate);
     }
 
-    private Assembler toRegister(String mnemonic, int operation, Reg<?> destination, Reg<?> source) {
+    final Assembler toRegister(String mnemonic, int operation, Reg<?> destination, Reg<?> source) {
         return emit(
                 mnemonic,
                 Encoding.sized(operation << 3, source.bits()).reg(source).rm(destination),
@@ -183,7 +262,7 @@ abstract sealed class ArithmeticInstructions extends StackInstructions permits U
                 source);
     }
 
-    private Assembler fromMemory(String mnemonic, int operation, Reg<?> destination, Mem source) {
+    final Assembler fromMemory(String mnemonic, int operation, Reg<?> destination, Mem source) {
         return emit(
                 mnemonic,
                 Encoding.sized(operation << 3 | 2, destination.bits())
@@ -193,14 +272,14 @@ abstract sealed class ArithmeticInstructions extends StackInstructions permits U
                 source);
     }
 
-    private Assembler toMemory(String mnemonic, int operation, Mem destination, Reg<?> source) {
+    final Assembler toMemory(String mnemonic, int operation, Mem destination, Reg<?> source) {
         Encoding encoding =
                 Encoding.sized(operation << 3, source.bits()).reg(source).rm(destination);
         return emit(mnemonic, encoding.allow(lock(operation)), destination, source);
     }
 
     /** Of the forms that fit, the shortest: a byte sign-extended, then the one of the accumulator. */
-    private Assembler withNumber(String mnemonic, int operation, Operand<?> destination, long immediate) {
+    final Assembler withNumber(String mnemonic, int operation, Operand<?> destination, long immediate) {
         int bits = destination.bits();
         long value = checked(mnemonic, immediate, bits);
         if (bits != 8 && Immediate.fitsSigned(value, Byte.SIZE)) {

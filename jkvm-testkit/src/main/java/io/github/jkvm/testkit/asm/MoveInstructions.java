@@ -1,17 +1,31 @@
 package io.github.jkvm.testkit.asm;
 
 /** The part of {@link Assembler} that moves data (SDM volume 1, 5.1.1). */
-abstract sealed class MoveInstructions extends Emitter permits StackInstructions {
+abstract sealed class MoveInstructions extends Emitter permits ExchangeInstructions {
     MoveInstructions(Mode mode, long origin) {
         super(mode, origin);
     }
 
-    /** Copies a register (SDM volume 2B, MOV). */
+    /**
+     * Copies a register (SDM volume 2B, MOV).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler mov(Reg<W> destination, Reg<W> source) {
         return emit("mov", Encoding.sized(0x88, source.bits()).reg(source).rm(destination), destination, source);
     }
 
-    /** Loads a register from memory (SDM volume 2B, MOV). */
+    /**
+     * Loads a register from memory (SDM volume 2B, MOV).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler mov(Reg<W> destination, Mem source) {
         if (isAccumulatorAtFixedAddress(destination, source)) {
             return emit("mov", absolute(0xA0, destination, source), destination, source);
@@ -20,7 +34,14 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
                 "mov", Encoding.sized(0x8A, destination.bits()).reg(destination).rm(source), destination, source);
     }
 
-    /** Stores a register to memory (SDM volume 2B, MOV). */
+    /**
+     * Stores a register to memory (SDM volume 2B, MOV).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width> Assembler mov(Mem destination, Reg<W> source) {
         if (isAccumulatorAtFixedAddress(source, destination)) {
             return emit("mov", absolute(0xA2, source, destination), destination, source);
@@ -31,6 +52,11 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
     /**
      * Sets a register or memory to a number (SDM volume 2B, MOV). A 64-bit register takes any number, in 7 bytes if 32 bits sign-extended
      * hold it, else in 10; 64-bit memory takes what 32 bits sign-extended hold.
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param immediate the number
+     * @return this
      */
     public final <W extends Width> Assembler mov(Operand<W> destination, long immediate) {
         int bits = destination.bits();
@@ -47,7 +73,14 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
                 immediate);
     }
 
-    /** Sets a register to the address of a label (SDM volume 2B, MOV); a 16-bit one reaches labels below 64 KiB. */
+    /**
+     * Sets a register to the address of a label (SDM volume 2B, MOV); a 16-bit one reaches labels below 64 KiB.
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width.AtLeast16> Assembler mov(Reg<W> destination, Label source) {
         Encoding encoding = Encoding.of(0xB8).operandBits(destination.bits()).opcodeReg(destination);
         return emit("mov", encoding.address(source, destination.bits() / Byte.SIZE), destination, "offset " + source);
@@ -59,7 +92,14 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
         return emit("mov", encoding.address(source, Short.BYTES).shifted(4), destination, "segment " + source);
     }
 
-    /** Copies a segment register to a register; the bits above the selector become zero (SDM volume 2B, MOV). */
+    /**
+     * Copies a segment register to a register; the bits above the selector become zero (SDM volume 2B, MOV).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width.AtLeast16> Assembler mov(Reg<W> destination, SegReg source) {
         requireMode64(destination);
         return emit(
@@ -72,12 +112,24 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
                 source);
     }
 
-    /** Stores a selector, 16 bits (SDM volume 2B, MOV). */
+    /**
+     * Stores a selector, 16 bits (SDM volume 2B, MOV).
+     *
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final Assembler mov(Mem destination, SegReg source) {
         return emit("mov", Encoding.of(0x8C).reg(source, source.ordinal()).rm(destination), destination, source);
     }
 
-    /** Loads a segment register (SDM volume 2B, MOV); CS is loaded by far jumps only. */
+    /**
+     * Loads a segment register (SDM volume 2B, MOV); CS is loaded by far jumps only.
+     *
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final Assembler mov(SegReg destination, Reg16 source) {
         return emit(
                 "mov",
@@ -88,7 +140,13 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
                 source);
     }
 
-    /** Loads a segment register from 16 bits of memory (SDM volume 2B, MOV); CS is loaded by far jumps only. */
+    /**
+     * Loads a segment register from 16 bits of memory (SDM volume 2B, MOV); CS is loaded by far jumps only.
+     *
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final Assembler mov(SegReg destination, Mem source) {
         return emit(
                 "mov",
@@ -99,13 +157,27 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
                 source);
     }
 
-    /** Reads a control register (SDM volume 2B, MOV); the register has the size of the code, 32 bits in 16-bit code. */
+    /**
+     * Reads a control register (SDM volume 2B, MOV); the register has the size of the code, 32 bits in 16-bit code.
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width.AtLeast32> Assembler mov(Reg<W> destination, ControlReg source) {
         return emit(
                 "mov", Encoding.of(0x0F20).reg(source, source.number()).rm(special(destination)), destination, source);
     }
 
-    /** Writes a control register (SDM volume 2B, MOV); the register has the size of the code, 32 bits in 16-bit code. */
+    /**
+     * Writes a control register (SDM volume 2B, MOV); the register has the size of the code, 32 bits in 16-bit code.
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width.AtLeast32> Assembler mov(ControlReg destination, Reg<W> source) {
         return emit(
                 "mov",
@@ -114,13 +186,27 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
                 source);
     }
 
-    /** Reads a debug register (SDM volume 2B, MOV); the register has the size of the code, 32 bits in 16-bit code. */
+    /**
+     * Reads a debug register (SDM volume 2B, MOV); the register has the size of the code, 32 bits in 16-bit code.
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width.AtLeast32> Assembler mov(Reg<W> destination, DebugReg source) {
         return emit(
                 "mov", Encoding.of(0x0F21).reg(source, source.number()).rm(special(destination)), destination, source);
     }
 
-    /** Writes a debug register (SDM volume 2B, MOV); the register has the size of the code, 32 bits in 16-bit code. */
+    /**
+     * Writes a debug register (SDM volume 2B, MOV); the register has the size of the code, 32 bits in 16-bit code.
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width.AtLeast32> Assembler mov(DebugReg destination, Reg<W> source) {
         return emit(
                 "mov",
@@ -129,7 +215,14 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
                 source);
     }
 
-    /** Loads AL, AX, EAX or RAX from any 64-bit address; in 64-bit code only (SDM volume 2B, MOV with moffs64). */
+    /**
+     * Loads AL, AX, EAX or RAX from any 64-bit address; in 64-bit code only (SDM volume 2B, MOV with moffs64).
+     *
+     * @param <W> size of the operands
+     * @param accumulator AL, AX, EAX or RAX
+     * @param address where
+     * @return this
+     */
     public final <W extends Width> Assembler movabs(Reg<W> accumulator, long address) {
         return emit(
                 "movabs",
@@ -138,7 +231,14 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
                 "[" + Immediate.unsigned(address) + "]");
     }
 
-    /** Stores AL, AX, EAX or RAX to any 64-bit address; in 64-bit code only (SDM volume 2B, MOV with moffs64). */
+    /**
+     * Stores AL, AX, EAX or RAX to any 64-bit address; in 64-bit code only (SDM volume 2B, MOV with moffs64).
+     *
+     * @param <W> size of the operands
+     * @param address where
+     * @param accumulator AL, AX, EAX or RAX
+     * @return this
+     */
     public final <W extends Width> Assembler movabs(long address, Reg<W> accumulator) {
         return emit(
                 "movabs",
@@ -147,22 +247,51 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
                 accumulator);
     }
 
-    /** Copies 8 or 16 bits and clears the bits above; the source is smaller than the destination (SDM volume 2B, MOVZX). */
+    /**
+     * Copies 8 or 16 bits and clears the bits above; the source is smaller than the destination (SDM volume 2B, MOVZX).
+     *
+     * @param <W> size of the destination
+     * @param <S> size of the source
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width.AtLeast16, S extends Width> Assembler movzx(Reg<W> destination, Operand<S> source) {
         return extend("movzx", 0x0FB6, destination, source);
     }
 
-    /** Copies 8 or 16 bits and repeats the sign above; the source is smaller than the destination (SDM volume 2B, MOVSX). */
+    /**
+     * Copies 8 or 16 bits and repeats the sign above; the source is smaller than the destination (SDM volume 2B, MOVSX).
+     *
+     * @param <W> size of the destination
+     * @param <S> size of the source
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width.AtLeast16, S extends Width> Assembler movsx(Reg<W> destination, Operand<S> source) {
         return extend("movsx", 0x0FBE, destination, source);
     }
 
-    /** Copies 32 bits and repeats the sign above (SDM volume 2B, MOVSXD). */
+    /**
+     * Copies 32 bits and repeats the sign above (SDM volume 2B, MOVSXD).
+     *
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final Assembler movsxd(Reg64 destination, Operand<Width.Bits32> source) {
         return emit("movsxd", Encoding.of(0x63).operandBits(64).reg(destination).rm(source), destination, source);
     }
 
-    /** Computes an address without touching memory (SDM volume 2A, LEA). */
+    /**
+     * Computes an address without touching memory (SDM volume 2A, LEA).
+     *
+     * @param <W> size of the operands
+     * @param destination what is changed
+     * @param source what is read
+     * @return this
+     */
     public final <W extends Width.AtLeast16> Assembler lea(Reg<W> destination, Mem source) {
         return emit(
                 "lea",
@@ -172,64 +301,6 @@ abstract sealed class MoveInstructions extends Emitter permits StackInstructions
                         .rm(source),
                 destination,
                 source);
-    }
-
-    /** Swaps two registers (SDM volume 2D, XCHG). */
-    public final <W extends Width> Assembler xchg(Reg<W> first, Reg<W> second) {
-        boolean one = first.number() == 0;
-        // In 64-bit code 90 is NOP and would not clear the upper half of RAX, as swapping EAX with itself does.
-        boolean clears = mode() == Mode.BITS64 && first == Reg32.EAX && second == Reg32.EAX;
-        if (first.bits() != 8 && (one || second.number() == 0) && !clears) {
-            Reg<W> other = one ? second : first;
-            int bits = mode() == Mode.BITS64 && first == Reg64.RAX && second == Reg64.RAX ? 0 : first.bits();
-            return emit("xchg", Encoding.of(0x90).operandBits(bits).opcodeReg(other), first, second);
-        }
-        return emit("xchg", Encoding.sized(0x86, first.bits()).reg(second).rm(first), first, second);
-    }
-
-    /** Swaps a register with memory, atomically (SDM volume 2D, XCHG). */
-    public final <W extends Width> Assembler xchg(Mem memory, Reg<W> register) {
-        return emit(
-                "xchg",
-                Encoding.sized(0x86, register.bits()).reg(register).rm(memory).allow(Encoding.Allowed.LOCK),
-                memory,
-                register);
-    }
-
-    /** Copies a register if the flags say so (SDM volume 2A, CMOVcc). */
-    public final <W extends Width.AtLeast16> Assembler cmov(Condition condition, Reg<W> destination, Reg<W> source) {
-        return emit(
-                "cmov" + condition,
-                twoByte(0x0F40 | condition.ordinal(), destination).rm(source),
-                destination,
-                source);
-    }
-
-    /** Loads a register if the flags say so; the memory is read in any case (SDM volume 2A, CMOVcc). */
-    public final <W extends Width.AtLeast16> Assembler cmov(Condition condition, Reg<W> destination, Mem source) {
-        return emit(
-                "cmov" + condition,
-                twoByte(0x0F40 | condition.ordinal(), destination).rm(source),
-                destination,
-                source);
-    }
-
-    /** Sets a byte to 1 if the flags say so, else to 0 (SDM volume 2B, SETcc). */
-    public final Assembler set(Condition condition, Operand<Width.Bits8> destination) {
-        return emit(
-                "set" + condition,
-                Encoding.of(0x0F90 | condition.ordinal()).digit(0).rm(destination),
-                destination);
-    }
-
-    /** Reverses the order of the bytes (SDM volume 2A, BSWAP). */
-    public final <W extends Width.AtLeast32> Assembler bswap(Reg<W> register) {
-        return emit("bswap", Encoding.of(0x0FC8).operandBits(register.bits()).opcodeReg(register), register);
-    }
-
-    /** Replaces AL by the byte at [BX, EBX or RBX + AL] (SDM volume 2D, XLAT). */
-    public final Assembler xlatb() {
-        return emit("xlatb", Encoding.of(0xD7));
     }
 
     /** An opcode with the operand's size and the register in the reg field. */
