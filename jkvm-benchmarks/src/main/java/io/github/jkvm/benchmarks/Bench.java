@@ -12,7 +12,7 @@ final class Bench {
     /**
      * Measures.
      *
-     * @param arguments the C program, and what to measure: {@code exits}, {@code lifecycle}
+     * @param arguments the C program, and what to measure: {@code exits}, {@code lifecycle}, {@code testkit}
      */
     public static void main(String[] arguments) throws Exception {
         List<String> figures = Arrays.asList(arguments).subList(1, arguments.length);
@@ -22,9 +22,10 @@ final class Bench {
                 switch (figure) {
                     case "exits" -> new ExitCosts(hypervisor).print(peer);
                     case "lifecycle" -> new LifecycleCosts(hypervisor).print(peer);
+                    case "testkit" -> new TestkitCosts().print(peer);
                     default ->
                         throw new IllegalArgumentException(
-                                "there is no figure '" + figure + "'; there are: exits, lifecycle");
+                                "there is no figure '" + figure + "'; there are: exits, lifecycle, testkit");
                 }
             }
         }
