@@ -1,12 +1,18 @@
 package io.github.jkvm.testkit;
 
+import static io.github.jkvm.testkit.asm.Reg32.EAX;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
+
 import io.github.jkvm.Availability;
 import io.github.jkvm.Capability;
 import io.github.jkvm.GuestAddress;
+import io.github.jkvm.GuestMemory;
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.HypervisorException;
 import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.VmExit;
+import io.github.jkvm.testkit.asm.Assembler;
+import io.github.jkvm.testkit.asm.Mode;
 import io.github.jkvm.x86.X86Hypervisor;
 import io.github.jkvm.x86.X86VCpu;
 import java.time.Duration;
@@ -14,11 +20,16 @@ import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /** Learns once in a JVM what the host can do. */
 final class HostProbe {
     private static final Duration LIMIT = Duration.ofSeconds(10);
     private static final int PORT = 0xE9;
+    private static final byte ANSWER = 0x42;
+
+    /** The vector of {@code int3} (SDM volume 3, 7.3.1). */
+    private static final int BREAKPOINT = 3;
 
     /**
      * What was learnt.
@@ -58,9 +69,11 @@ final class HostProbe {
                 }
             }
             Map<HostFeature, String> missing = new EnumMap<>(HostFeature.class);
-            String whyNot = hypervisor instanceof X86Hypervisor ? whyNoExceptions(hypervisor) : "not an x86 host";
-            if (!whyNot.isEmpty()) {
-                missing.put(HostFeature.LONG_MODE_EXCEPTIONS, whyNot);
+            for (HostFeature feature : HostFeature.values()) {
+                String whyNot = hypervisor instanceof X86Hypervisor ? whyNot(feature, hypervisor) : "not an x86 host";
+                if (!whyNot.isEmpty()) {
+                    missing.put(feature, whyNot);
+                }
             }
             return new Result(availability, capabilities, hypervisor.maxVCpus(), missing);
         } catch (HypervisorException e) {
@@ -68,27 +81,46 @@ final class HostProbe {
         }
     }
 
-    /** Runs {@code int3} in 64-bit mode; returns what happened instead of its handler, or an empty text. */
-    private static String whyNoExceptions(Hypervisor hypervisor) {
+    /** Tries a feature; returns what happened instead, or an empty text. */
+    private static String whyNot(HostFeature feature, Hypervisor hypervisor) {
+        return switch (feature) {
+            // No emulator knows it, and every processor that runs KVM does: it is part of x86-64-v2.
+            case HARDWARE_VIRTUALIZATION ->
+                otherThanAnswer(
+                        hypervisor,
+                        "popcnt in 64-bit mode",
+                        code -> code.popcnt(EAX, EAX).mov(AL, ANSWER).out(PORT, AL));
+            case LONG_MODE_EXCEPTIONS ->
+                otherThanAnswer(
+                        hypervisor, "int3 in 64-bit mode", code -> code.int3().hlt());
+        };
+    }
+
+    /** Runs code in 64-bit mode that is to answer, itself or in its handler of int3; returns what it ended in instead, or an empty text. */
+    private static String otherThanAnswer(Hypervisor hypervisor, String what, Consumer<Assembler> program) {
         long entry = LongMode.FREE;
         long handler = LongMode.FREE + 0x100;
         long stack = LongMode.FREE + 0x1000;
-        byte answer = 0x42;
         try (var vm = hypervisor.createVm()) {
             vm.addMemory(GuestAddress.ZERO, MemoryBacking.anonymous(1 << 16));
             X86VCpu vcpu = X86VCpu.of(vm.createVCpu(0));
             LongMode.enter(vcpu, vm.memory(), entry, stack);
-            LongMode.setHandler(vm.memory(), 3, handler);
-            vm.memory().write(entry, new byte[] {(byte) 0xCC, (byte) 0xF4}); // int3; hlt
-            vm.memory().write(handler, new byte[] {(byte) 0xB0, answer, (byte) 0xE6, (byte) PORT
-            }); // mov al, answer; out PORT, al
+            LongMode.setHandler(vm.memory(), BREAKPOINT, handler);
+            load(vm.memory(), entry, program);
+            load(vm.memory(), handler, code -> code.mov(AL, ANSWER).out(PORT, AL));
             VmExit exit = vcpu.run(LIMIT);
-            boolean handled = exit instanceof VmExit.PortOut out
+            boolean answered = exit instanceof VmExit.PortOut out
                     && out.port() == PORT
-                    && out.data().at(0) == answer;
-            return handled ? "" : "int3 in 64-bit mode ended in " + exit;
+                    && out.data().at(0) == ANSWER;
+            return answered ? "" : what + " ended in " + exit;
         } catch (HypervisorException e) {
-            return "int3 in 64-bit mode ended in: " + e.getMessage();
+            return what + " ended in: " + e.getMessage();
         }
+    }
+
+    private static void load(GuestMemory memory, long address, Consumer<Assembler> program) {
+        Assembler assembler = new Assembler(Mode.BITS64, address);
+        program.accept(assembler);
+        assembler.assemble().load(memory);
     }
 }
