@@ -211,12 +211,15 @@ final class BlockRequest implements Runnable {
      */
     boolean executeAtOnce(ImageFile file) {
         long start = System.nanoTime();
-        IoVectors vectors = RequestVectors.of(this);
-        if (vectors == null || !file.moveAtOnce(direction(), offset, vectors)) {
+        try {
+            IoVectors vectors = RequestVectors.of(this);
+            boolean moved = vectors != null && file.moveAtOnce(direction(), offset, vectors);
+            nanos = System.nanoTime() - start;
+            return moved;
+        } catch (RuntimeException e) {
+            // The execution meets it again, and tells.
             return false;
         }
-        nanos = System.nanoTime() - start;
-        return true;
     }
 
     FileTransfer direction() {
@@ -225,11 +228,13 @@ final class BlockRequest implements Runnable {
 
     private void perform() {
         long start = System.nanoTime();
+        // Should something be thrown that is not caught here, such as an error of the JVM.
+        status = IO_ERROR;
         try {
             perform(device.image());
+            status = OK;
         } catch (IOException | RuntimeException e) {
             // Of the latter kind are memory and images that the program closed under the device.
-            status = IO_ERROR;
             device.failed(this, e);
         }
         nanos = System.nanoTime() - start;
@@ -282,8 +287,12 @@ final class BlockRequest implements Runnable {
     /** Executes the request on a worker's thread, and hands it back to the device. */
     @Override
     public void run() {
-        execute();
-        device.executed(this);
+        try {
+            execute();
+        } finally {
+            // Whatever happened: the driver waits for it, and so does a reset.
+            device.executed(this);
+        }
     }
 
     /** Writes the status, on the loop, and gives the chain back. */

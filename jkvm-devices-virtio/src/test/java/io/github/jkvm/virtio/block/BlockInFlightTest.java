@@ -174,6 +174,14 @@ final class BlockInFlightTest {
     }
 
     @Test
+    void answersARequestThatEndsInAnErrorOfTheJvm() {
+        start(builder(), RingFormat.SPLIT);
+        image.breakDown(new StackOverflowError("made by the test"));
+        assertThat(driver.request(IN, 0, driver.buffers().writable(SECTOR))).isEqualTo(IOERR);
+        assertThat(driver.read(0, SECTOR)).containsOnly(0);
+    }
+
+    @Test
     void aResetWaitsForRequestsUnderWay() throws Exception {
         start(builder(), RingFormat.SPLIT);
         CountDownLatch gate = image.holdAt(0);

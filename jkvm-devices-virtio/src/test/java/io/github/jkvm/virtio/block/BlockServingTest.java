@@ -131,6 +131,17 @@ final class BlockServingTest {
 
     @ParameterizedTest
     @EnumSource(Serving.class)
+    void failsRequestsOfAnImageThatTheProgramHasClosed(Serving serving) throws IOException {
+        RawImage image = RawImage.create(folder.resolve("disk"), DISK);
+        start(BlockDevice.builder("disk0", image).serving(serving));
+        image.close();
+        assertThat(driver.write(0, random(SECTOR))).isEqualTo(IOERR);
+        assertThat(driver.request(IN, 0, driver.buffers().writable(SECTOR))).isEqualTo(IOERR);
+        assertThat(driver.guest().needsReset()).isFalse();
+    }
+
+    @ParameterizedTest
+    @EnumSource(Serving.class)
     void movesDataOfSeveralArenas(Serving serving) throws IOException {
         start(BlockDevice.builder("disk0", RawImage.inMemory(DISK)).serving(serving));
         byte[] data = random(6 * SECTOR);

@@ -20,6 +20,7 @@ final class WatchedImage implements DiskImage {
     private volatile @Nullable CountDownLatch gate;
     private volatile long gatedOffset = -1;
     private volatile @Nullable Exception failure;
+    private volatile @Nullable Error breakdown;
     private volatile long delay;
     volatile boolean readOnly;
 
@@ -42,6 +43,11 @@ final class WatchedImage implements DiskImage {
 
     void failWith(@Nullable Exception why) {
         failure = why;
+    }
+
+    /** Makes the next request end in an error of the JVM. */
+    void breakDown(Error why) {
+        breakdown = why;
     }
 
     synchronized List<String> takeCalls() {
@@ -69,6 +75,11 @@ final class WatchedImage implements DiskImage {
             Thread.onSpinWait();
         }
         delay = 0;
+        Error error = breakdown;
+        if (error != null) {
+            breakdown = null;
+            throw error;
+        }
         Exception why = failure;
         if (why instanceof IOException io) {
             throw io;
