@@ -28,6 +28,7 @@ final class DeviceCore {
     private final Transport transport;
     private final GuestMemory memory;
     private final EventLoop loop;
+    private final GuardedLoop guardedLoop;
     private final QueueRegisters[] registers;
     private final DeviceQueue[] queues;
     private final AtomicInteger status = new AtomicInteger();
@@ -52,6 +53,7 @@ final class DeviceCore {
         this.transport = transport;
         this.memory = bus.memory();
         this.loop = bus.eventLoop();
+        this.guardedLoop = new GuardedLoop(loop, this::failed);
         this.notifications = device.counter("notifications");
         this.chains = device.counter("chains");
         this.chainsDropped = device.counter("chainsDropped");
@@ -75,8 +77,9 @@ final class DeviceCore {
         return memory;
     }
 
+    /** The loop for code of the device. */
     EventLoop loop() {
-        return loop;
+        return guardedLoop;
     }
 
     long negotiated() {
@@ -289,15 +292,19 @@ final class DeviceCore {
         try {
             code.run();
         } catch (RuntimeException e) {
-            failures.increment();
-            LOG.log(Level.ERROR, "virtio device " + name() + " failed and asks for a reset", e);
-            needsReset("the device failed: " + e);
+            failed(e);
         }
+    }
+
+    private void failed(RuntimeException failure) {
+        failures.increment();
+        LOG.log(Level.ERROR, "virtio device " + name() + " failed and asks for a reset", failure);
+        needsReset("the device failed: " + failure);
     }
 
     void later(Runnable code) {
         try {
-            loop.execute(() -> guarded(code));
+            guardedLoop.execute(code);
         } catch (IllegalStateException closed) {
             LOG.log(Level.DEBUG, "virtio device {0} is used after its event loop was closed", name());
         }

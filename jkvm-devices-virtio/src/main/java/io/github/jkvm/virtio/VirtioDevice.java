@@ -305,7 +305,8 @@ public abstract class VirtioDevice implements AutoCloseable {
     }
 
     /**
-     * Returns the loop on which the device is called. Code given to it from other threads runs in turn with the device's.
+     * Returns the loop on which the device is called. Code given to it from other threads runs in turn with the device's. If such code throws, the
+     * device asks for a reset, as a failed one.
      *
      * @return the loop
      * @throws IllegalStateException if the device is not attached
