@@ -14,7 +14,7 @@ import java.util.Objects;
 /**
  * An array of {@code struct iovec} (Linux, include/uapi/linux/uio.h) that is filled, used for one call, and filled again. Filling it allocates nothing.
  *
- * <p>The kernel gets bare addresses. The memory of the first vector is kept alive for the time of a call; whoever fills the array answers
+ * <p>The kernel gets bare addresses. The memory of the vector added first is kept alive for the time of a call; whoever fills the array answers
  * for the others, for instance since all are of one arena. Belongs to one thread at a time.
  */
 public final class IoVectors {
@@ -27,7 +27,6 @@ public final class IoVectors {
     private final int capacity;
     private MemorySegment first = MemorySegment.NULL;
     private int count;
-    private long bytes;
 
     /**
      * Creates an empty array.
@@ -46,7 +45,6 @@ public final class IoVectors {
     /** Forgets all vectors. */
     public void clear() {
         count = 0;
-        bytes = 0;
         first = MemorySegment.NULL;
     }
 
@@ -73,7 +71,41 @@ public final class IoVectors {
         vectors.set(JAVA_LONG, at, memory.address() + offset);
         vectors.set(JAVA_LONG, at + IOV_LEN, length);
         count++;
-        bytes += length;
+    }
+
+    /**
+     * Takes vectors out; those behind them move up.
+     *
+     * @param index the first one, from 0
+     * @param number how many
+     * @throws IndexOutOfBoundsException if there are not as many
+     */
+    public void remove(int index, int number) {
+        Objects.checkFromIndexSize(index, number, count);
+        int behind = index + number;
+        MemorySegment.copy(
+                vectors,
+                behind * IOVEC.byteSize(),
+                vectors,
+                index * IOVEC.byteSize(),
+                (count - behind) * IOVEC.byteSize());
+        count -= number;
+    }
+
+    /**
+     * Takes bytes out of the beginning of a vector.
+     *
+     * @param index which vector, from 0
+     * @param length how many bytes, at most all of the vector's
+     * @throws IndexOutOfBoundsException if there is no such vector, or it has not as many
+     */
+    public void cut(int index, long length) {
+        Objects.checkIndex(index, count);
+        long at = index * IOVEC.byteSize();
+        long has = vectors.get(JAVA_LONG, at + IOV_LEN);
+        Objects.checkFromIndexSize(0, length, has);
+        vectors.set(JAVA_LONG, at, vectors.get(JAVA_LONG, at) + length);
+        vectors.set(JAVA_LONG, at + IOV_LEN, has - length);
     }
 
     /**
@@ -91,7 +123,11 @@ public final class IoVectors {
      * @return the sum of their lengths
      */
     public long bytes() {
-        return bytes;
+        long sum = 0;
+        for (int i = 0; i < count; i++) {
+            sum += vectors.get(JAVA_LONG, i * IOVEC.byteSize() + IOV_LEN);
+        }
+        return sum;
     }
 
     /**
