@@ -9,9 +9,8 @@ import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.VirtioDevice;
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.Objects;
-import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A network interface of a guest: virtio 1.2, 5.1.
@@ -24,19 +23,13 @@ import java.util.Set;
  * }
  *
  * <p>The device offers what its backend can do. It closes the backend when it is closed itself.
+ *
+ * <p>Saving the device does not stop it: frames move on right afterwards, as far as the guest has buffers for them, also while the guest's processors
+ * rest. A frame that was waiting for buffers at that moment is lost.
  */
 public final class NetDevice extends VirtioDevice {
     /** {@code VIRTIO_ID_NET}: what a network device is known by (virtio 1.2, 5). */
     private static final int DEVICE_ID = 1;
-
-    // The configuration space (virtio 1.2, 5.1.4).
-    private static final int STATUS_OFFSET = 6;
-    private static final int PAIRS_OFFSET = 8;
-    private static final int MTU_OFFSET = 10;
-    private static final int CONFIG_SIZE = 12;
-
-    private static final int LINK_UP = 1;
-    private static final int ANNOUNCE = 2;
 
     private static final int ETHERNET_HEADER = 14;
     private static final int VLAN_TAG = 4;
@@ -46,29 +39,28 @@ public final class NetDevice extends VirtioDevice {
     private final MacAddress ownMac;
     private final int mtu;
     private final int maxPairs;
+    private final int queueSize;
     private final RateLimiter receiveLimit;
     private final RateLimiter transmitLimit;
-    private final int queueSize;
     private final NetCounters counters = new NetCounters(this::counter);
     private final ReceiveFilter filter = new ReceiveFilter();
     private final ControlQueue control = new ControlQueue(this, counters);
+    private final AgreedOffloads offloads = new AgreedOffloads();
     private final BackendEvents events = new BackendEvents();
-    private ReceiveQueue[] receiveQueues = {};
-    private TransmitQueue[] transmitQueues = {};
+    private final NetConfig shown;
+
+    /** Null until the device is attached. */
+    private volatile @Nullable QueuePairs pairs;
 
     private volatile LinkState link = LinkState.UP;
-    private volatile boolean attached;
-
-    /** What the guest has agreed to have left to it, and has not switched off. */
-    private Set<Offload> guestAccepts = Set.of();
 
     private long mac;
-    private int pairs = 1;
     private boolean announcing;
     private boolean started;
+    private boolean mergesBuffers;
 
-    private NetDevice(Builder builder) {
-        super(builder.name, DEVICE_ID, new ConfigSpace(CONFIG_SIZE), queueSizes(builder));
+    NetDevice(NetDeviceBuilder builder) {
+        super(builder.name, DEVICE_ID, new ConfigSpace(NetConfig.SIZE), queueSizes(builder));
         backend = builder.backend;
         ownMac = builder.mac;
         mtu = builder.mtu;
@@ -76,19 +68,15 @@ public final class NetDevice extends VirtioDevice {
         queueSize = builder.queueSize;
         receiveLimit = builder.receiveLimit;
         transmitLimit = builder.transmitLimit;
-        mac = ownMac.value();
-        filter.reset(false);
-        config().setBytes(0, ownMac.toBytes());
-        config().setShort(PAIRS_OFFSET, maxPairs);
-        config().setShort(MTU_OFFSET, mtu);
-        config().setShort(STATUS_OFFSET, statusBits());
+        shown = new NetConfig(config(), maxPairs, mtu);
+        beginAnew();
     }
 
     /** In pairs of a receive and a transmit queue, and the control queue last (virtio 1.2, 5.1.2). */
-    private static int[] queueSizes(Builder builder) {
+    private static int[] queueSizes(NetDeviceBuilder builder) {
         int[] sizes = new int[2 * builder.queuePairs + 1];
         Arrays.fill(sizes, builder.queueSize);
-        sizes[sizes.length - 1] = Builder.CONTROL_QUEUE_SIZE;
+        sizes[sizes.length - 1] = NetDeviceBuilder.CONTROL_QUEUE_SIZE;
         return sizes;
     }
 
@@ -99,8 +87,8 @@ public final class NetDevice extends VirtioDevice {
      * @param backend what it is plugged into; closed with the device
      * @return a builder
      */
-    public static Builder builder(String name, NetBackend backend) {
-        return new Builder(name, backend);
+    public static NetDeviceBuilder builder(String name, NetBackend backend) {
+        return new NetDeviceBuilder(name, backend);
     }
 
     /**
@@ -111,7 +99,7 @@ public final class NetDevice extends VirtioDevice {
      */
     public void setLink(LinkState state) {
         link = Objects.requireNonNull(state, "state");
-        if (attached) {
+        if (pairs != null) {
             loop().execute(this::showStatus);
         }
     }
@@ -133,27 +121,7 @@ public final class NetDevice extends VirtioDevice {
 
     @Override
     protected long features() {
-        long features = NetFeature.mask(
-                NetFeature.MAC,
-                NetFeature.STATUS,
-                NetFeature.MRG_RXBUF,
-                NetFeature.CTRL_VQ,
-                NetFeature.CTRL_RX,
-                NetFeature.CTRL_RX_EXTRA,
-                NetFeature.CTRL_VLAN,
-                NetFeature.CTRL_MAC_ADDR,
-                NetFeature.GUEST_ANNOUNCE);
-        for (Offload offload : backend.offloads()) {
-            features |=
-                    NetFeature.mask(offload.sendFeature(), offload.receiveFeature(), NetFeature.CTRL_GUEST_OFFLOADS);
-        }
-        if (mtu != 0) {
-            features |= NetFeature.mask(NetFeature.MTU);
-        }
-        if (maxPairs > 1) {
-            features |= NetFeature.mask(NetFeature.MQ);
-        }
-        return features;
+        return NetFeature.offered(backend.offloads(), mtu != 0, maxPairs > 1);
     }
 
     @Override
@@ -163,43 +131,32 @@ public final class NetDevice extends VirtioDevice {
 
     @Override
     protected void attached(Bus bus) {
-        receiveQueues = new ReceiveQueue[maxPairs];
-        transmitQueues = new TransmitQueue[maxPairs];
-        for (int i = 0; i < maxPairs; i++) {
-            receiveQueues[i] = new ReceiveQueue(this, queue(2 * i), queueSize, i, receiveLimit, counters);
-            transmitQueues[i] = new TransmitQueue(this, queue(2 * i + 1), i, transmitLimit, counters);
-        }
-        attached = true;
+        pairs = new QueuePairs(this, maxPairs, queueSize, this::queue, receiveLimit, transmitLimit, counters);
     }
 
     @Override
     protected void activate() {
         filter.reset(hasFeature(NetFeature.CTRL_VLAN));
-        pairs = 1;
-        guestAccepts = offloads(agreedGuestOffloads());
+        offloads.agree(this::hasFeature);
         start();
     }
 
     private void start() {
         started = true;
+        mergesBuffers = hasFeature(NetFeature.MRG_RXBUF);
         backend.start(loop(), events);
-        backend.guestAccepts(guestAccepts);
-        backend.usePairs(pairs);
+        backend.guestAccepts(offloads.accepted());
+        backend.usePairs(pairs().used());
         showStatus();
     }
 
     @Override
     protected void notified(DeviceQueue queue) {
-        int index = queue.index();
-        if (index == controlIndex()) {
+        if (queue.index() == controlIndex()) {
             queue.serve(control);
-        } else if (index / 2 >= maxPairs) {
-            // The last queue, which has no use if the driver did not agree to several pairs.
-            return;
-        } else if (index % 2 == 0) {
-            receiveQueues[index / 2].pump();
         } else {
-            transmitQueues[index / 2].pump();
+            // The last queue is of no use if the driver did not agree to several pairs.
+            pairs().notified(queue.index());
         }
     }
 
@@ -210,14 +167,7 @@ public final class NetDevice extends VirtioDevice {
 
     @Override
     protected void queueStopped(DeviceQueue queue) {
-        int index = queue.index();
-        if (index / 2 < maxPairs) {
-            if (index % 2 == 0) {
-                receiveQueues[index / 2].stop();
-            } else {
-                transmitQueues[index / 2].stop();
-            }
-        }
+        pairs().stop(queue.index());
     }
 
     @Override
@@ -226,38 +176,36 @@ public final class NetDevice extends VirtioDevice {
             started = false;
             backend.stop();
         }
-        for (int i = 0; i < maxPairs; i++) {
-            receiveQueues[i].stop();
-            transmitQueues[i].stop();
-        }
-        pairs = 1;
-        guestAccepts = Set.of();
-        filter.reset(false);
-        announcing = false;
-        mac = ownMac.value();
-        config().setBytes(0, ownMac.toBytes());
-        config().setShort(STATUS_OFFSET, statusBits());
+        pairs().stopAll();
+        beginAnew();
     }
 
+    /** Everything is as if no driver had been there. */
+    private void beginAnew() {
+        offloads.clear();
+        filter.reset(false);
+        announcing = false;
+        mergesBuffers = false;
+        mac = ownMac.value();
+        shown.setMac(mac);
+        setStatus();
+    }
+
+    /** Buffers popped ahead go back to the driver. Frames are taken again after that: none would come to a queue that is not notified. */
     @Override
     protected void quiesce() {
-        for (ReceiveQueue queue : receiveQueues) {
-            queue.putBack();
-        }
+        pairs().putBackReceiveBuffers();
         later(this::pumpAll);
     }
 
     private void pumpAll() {
-        for (int i = 0; i < maxPairs; i++) {
-            receiveQueues[i].pump();
-            transmitQueues[i].pump();
-        }
+        pairs().pumpAll();
     }
 
     @Override
     protected void save(DeviceState state) {
-        state.putNumber("pairs", pairs);
-        state.putNumber("guestOffloads", mask(guestAccepts));
+        state.putNumber("pairs", pairs().used());
+        state.putNumber("guestOffloads", offloads.acceptedFeatures());
         filter.save(state);
     }
 
@@ -265,19 +213,16 @@ public final class NetDevice extends VirtioDevice {
     protected void restore(DeviceState state) {
         int savedPairs = (int) state.number("pairs", 1, maxPairs);
         long savedOffloads = state.number("guestOffloads");
-        if ((savedOffloads & ~agreedGuestOffloads()) != 0) {
+        offloads.agree(this::hasFeature);
+        if (!offloads.accept(savedOffloads)) {
             throw new IllegalArgumentException("saved network device " + name() + " has guest offloads 0x"
                     + Long.toHexString(savedOffloads) + "; its driver has agreed to 0x"
-                    + Long.toHexString(agreedGuestOffloads()));
+                    + Long.toHexString(offloads.agreed()));
         }
         filter.restore(state);
-        mac = 0;
-        for (int i = 0; i < MacAddress.BYTES; i++) {
-            mac = mac << Byte.SIZE | config().get(i, 1);
-        }
+        mac = shown.mac();
         if (isActive()) {
-            pairs = savedPairs;
-            guestAccepts = offloads(savedOffloads);
+            pairs().use(savedPairs);
             // The guest may be in another place of the network now.
             announcing = hasFeature(NetFeature.GUEST_ANNOUNCE);
             start();
@@ -304,7 +249,7 @@ public final class NetDevice extends VirtioDevice {
             return false;
         }
         mac = address;
-        config().setBytes(0, new MacAddress(address).toBytes());
+        shown.setMac(address);
         return true;
     }
 
@@ -312,34 +257,26 @@ public final class NetDevice extends VirtioDevice {
         if (count < 1 || count > maxPairs) {
             return false;
         }
-        int before = pairs;
-        pairs = count;
         backend.usePairs(count);
-        for (int i = count; i < before; i++) {
-            receiveQueues[i].putBack();
-            transmitQueues[i].stop();
-        }
+        pairs().use(count);
         later(this::pumpAll);
         return true;
     }
 
     boolean setGuestOffloads(long mask) {
-        if ((mask & ~agreedGuestOffloads()) != 0) {
+        if (!offloads.accept(mask)) {
             return false;
         }
-        guestAccepts = offloads(mask);
-        backend.guestAccepts(guestAccepts);
+        backend.guestAccepts(offloads.accepted());
         // A frame under way may be of a kind that is not accepted any more.
-        for (ReceiveQueue queue : receiveQueues) {
-            queue.putBack();
-        }
+        pairs().putBackReceiveBuffers();
         later(this::pumpAll);
         return true;
     }
 
     void announced() {
         announcing = false;
-        config().setShort(STATUS_OFFSET, statusBits());
+        setStatus();
     }
 
     /* What the queues ask for. */
@@ -349,7 +286,7 @@ public final class NetDevice extends VirtioDevice {
     }
 
     boolean usesPair(int pair) {
-        return started && pair < pairs;
+        return started && pair < pairs().used();
     }
 
     long mac() {
@@ -361,34 +298,18 @@ public final class NetDevice extends VirtioDevice {
     }
 
     boolean mergesBuffers() {
-        return hasFeature(NetFeature.MRG_RXBUF);
+        return mergesBuffers;
     }
 
-    boolean guestAccepts(Offload offload) {
-        return guestAccepts.contains(offload);
+    AgreedOffloads offloads() {
+        return offloads;
     }
 
     /** Returns how much room a frame may take that the guest is to get, in bytes without the offload header (virtio 1.2, 5.1.6.3.1). */
     long longestFrame() {
-        if (guestAccepts(Offload.TSO4) || guestAccepts(Offload.TSO6)) {
-            return Frame.MAX_SIZE;
-        }
-        return (long) Math.max(mtu, USUAL_MTU) + ETHERNET_HEADER + VLAN_TAG;
-    }
-
-    /** Tells whether the guest has agreed to what a frame it sends leaves to the device. */
-    boolean guestMaySend(OffloadHeader header) {
-        if (header.needsChecksum() && !hasFeature(NetFeature.CSUM)) {
-            return false;
-        }
-        int type = header.gsoType();
-        boolean ecn = (type & OffloadHeader.ECN) == 0 || hasFeature(NetFeature.HOST_ECN);
-        return switch (type & ~OffloadHeader.ECN) {
-            case OffloadHeader.NOT_CUT -> true;
-            case OffloadHeader.TCP_V4 -> ecn && hasFeature(NetFeature.HOST_TSO4);
-            case OffloadHeader.TCP_V6 -> ecn && hasFeature(NetFeature.HOST_TSO6);
-            default -> false;
-        };
+        return offloads.guestAcceptsLongFrames()
+                ? Frame.MAX_SIZE
+                : (long) Math.max(mtu, USUAL_MTU) + ETHERNET_HEADER + VLAN_TAG;
     }
 
     /** Tells whether the guest can be given a frame, apart from its checksum. */
@@ -397,14 +318,11 @@ public final class NetDevice extends VirtioDevice {
         if (isLinkDown() || !header.fits(size)) {
             return false;
         }
-        int type = header.gsoType();
-        boolean ecn = (type & OffloadHeader.ECN) == 0 || guestAccepts(Offload.TSO_ECN);
-        return switch (type & ~OffloadHeader.ECN) {
-            case OffloadHeader.TCP_V4 -> ecn && guestAccepts(Offload.TSO4);
-            case OffloadHeader.TCP_V6 -> ecn && guestAccepts(Offload.TSO6);
-            // "MUST NOT pass received packets that exceed mtu" (virtio 1.2, 5.1.4.1)
-            default -> !hasFeature(NetFeature.MTU) || size <= mtu + ETHERNET_HEADER + VLAN_TAG;
-        };
+        if (header.gsoType() != OffloadHeader.NOT_CUT) {
+            return offloads.guestMayReceiveUncut(header);
+        }
+        // "MUST NOT pass received packets that exceed mtu" (virtio 1.2, 5.1.4.1)
+        return mtu == 0 || size <= mtu + ETHERNET_HEADER + VLAN_TAG || !hasFeature(NetFeature.MTU);
     }
 
     void later(Runnable code) {
@@ -415,44 +333,18 @@ public final class NetDevice extends VirtioDevice {
         return loop().schedule(delay, code);
     }
 
-    private long agreedGuestOffloads() {
-        long mask = 0;
-        for (Offload offload : Offload.values()) {
-            if (hasFeature(offload.receiveFeature())) {
-                mask |= NetFeature.mask(offload.receiveFeature());
-            }
-        }
-        return mask;
+    private QueuePairs pairs() {
+        return Objects.requireNonNull(pairs, "not attached");
     }
 
-    private static Set<Offload> offloads(long mask) {
-        Set<Offload> set = EnumSet.noneOf(Offload.class);
-        for (Offload offload : Offload.values()) {
-            if ((mask & NetFeature.mask(offload.receiveFeature())) != 0) {
-                set.add(offload);
-            }
-        }
-        return set;
-    }
-
-    private static long mask(Set<Offload> offloads) {
-        long mask = 0;
-        for (Offload offload : offloads) {
-            mask |= NetFeature.mask(offload.receiveFeature());
-        }
-        return mask;
-    }
-
-    private int statusBits() {
+    /** Writes down what there is of link and announcement; true if the driver does not know yet. */
+    private boolean setStatus() {
         boolean up = link == LinkState.UP && backend.link() == LinkState.UP;
-        return (up ? LINK_UP : 0) | (announcing ? ANNOUNCE : 0);
+        return shown.setStatus(up ? LinkState.UP : LinkState.DOWN, announcing);
     }
 
-    /** Shows the driver what has changed of link and announcement. */
     private void showStatus() {
-        int bits = statusBits();
-        if (bits != config().get(STATUS_OFFSET, Short.BYTES)) {
-            config().setShort(STATUS_OFFSET, bits);
+        if (setStatus()) {
             configChanged();
         }
     }
@@ -461,14 +353,14 @@ public final class NetDevice extends VirtioDevice {
         @Override
         public void readable(int pair) {
             if (usesPair(pair)) {
-                receiveQueues[pair].pump();
+                pairs().readable(pair);
             }
         }
 
         @Override
         public void writable(int pair) {
             if (usesPair(pair)) {
-                transmitQueues[pair].writable();
+                pairs().writable(pair);
             }
         }
 
@@ -477,124 +369,6 @@ public final class NetDevice extends VirtioDevice {
             if (started) {
                 showStatus();
             }
-        }
-    }
-
-    /** Says what a network device is like. */
-    public static final class Builder {
-        private static final int CONTROL_QUEUE_SIZE = 64;
-        private static final int MIN_MTU = 68;
-        private static final int MAX_MTU = 65_535;
-        private static final int MAX_QUEUE_SIZE = 1024;
-        private static final int MAX_PAIRS = 64;
-
-        private final String name;
-        private final NetBackend backend;
-        private MacAddress mac = MacAddress.random();
-        private int mtu;
-        private int queuePairs = 1;
-        private int queueSize = 256;
-        private RateLimiter receiveLimit = RateLimiter.unlimited();
-        private RateLimiter transmitLimit = RateLimiter.unlimited();
-
-        private Builder(String name, NetBackend backend) {
-            this.name = Objects.requireNonNull(name, "name");
-            this.backend = Objects.requireNonNull(backend, "backend");
-        }
-
-        /**
-         * Sets the address; a random one if left out. The guest may take another.
-         *
-         * @param address an address of one station
-         * @return this
-         * @throws IllegalArgumentException if it is multicast
-         */
-        public Builder mac(MacAddress address) {
-            if (address.isGroup()) {
-                throw new IllegalArgumentException(
-                        "MAC address " + address + " stands for many stations; the first byte must be even");
-            }
-            mac = address;
-            return this;
-        }
-
-        /**
-         * Tells the guest how long packets may be; if left out, the guest takes what is usual, 1500.
-         *
-         * @param bytes greatest length of a packet without the Ethernet header in bytes, 68 to 65535
-         * @return this
-         * @throws IllegalArgumentException if it is out of range
-         */
-        public Builder mtu(int bytes) {
-            if (bytes < MIN_MTU || bytes > MAX_MTU) {
-                throw new IllegalArgumentException("MTU " + bytes + " must be from " + MIN_MTU + " to " + MAX_MTU);
-            }
-            mtu = bytes;
-            return this;
-        }
-
-        /**
-         * Lets the guest use several pairs of queues, about one for each of its processors.
-         *
-         * @param count 1, as if left out, to what the backend has and 64
-         * @return this
-         * @throws IllegalArgumentException if it is out of range
-         */
-        public Builder queuePairs(int count) {
-            int most = Math.min(backend.maxQueuePairs(), MAX_PAIRS);
-            if (count < 1 || count > most) {
-                throw new IllegalArgumentException(
-                        count + " queue pairs: this backend takes from 1 to " + most + "; open it with more");
-            }
-            queuePairs = count;
-            return this;
-        }
-
-        /**
-         * Sets how many descriptors a queue may have; 256 if left out.
-         *
-         * @param descriptors a power of two from 2 to 1024
-         * @return this
-         * @throws IllegalArgumentException if it is none of these
-         */
-        public Builder queueSize(int descriptors) {
-            if (descriptors < 2 || descriptors > MAX_QUEUE_SIZE || Integer.bitCount(descriptors) != 1) {
-                throw new IllegalArgumentException(
-                        "queue size " + descriptors + " must be a power of two from 2 to " + MAX_QUEUE_SIZE);
-            }
-            queueSize = descriptors;
-            return this;
-        }
-
-        /**
-         * Limits what the guest gets; the device takes no more frames from the backend then.
-         *
-         * @param limiter the limit, for this device alone; operations are frames
-         * @return this
-         */
-        public Builder receiveLimit(RateLimiter limiter) {
-            receiveLimit = Objects.requireNonNull(limiter, "limiter");
-            return this;
-        }
-
-        /**
-         * Limits what the guest sends; frames wait in its queue then.
-         *
-         * @param limiter the limit, for this device alone; operations are frames
-         * @return this
-         */
-        public Builder transmitLimit(RateLimiter limiter) {
-            transmitLimit = Objects.requireNonNull(limiter, "limiter");
-            return this;
-        }
-
-        /**
-         * Makes the device.
-         *
-         * @return a new device, to be attached by a transport
-         */
-        public NetDevice build() {
-            return new NetDevice(this);
         }
     }
 }

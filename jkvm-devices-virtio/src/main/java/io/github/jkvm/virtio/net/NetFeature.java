@@ -1,6 +1,7 @@
 package io.github.jkvm.virtio.net;
 
 import io.github.jkvm.virtio.Feature;
+import java.util.Set;
 
 /** Feature bits of the network device (virtio 1.2, 5.1.3), and which needs which (5.1.3.1). */
 final class NetFeature {
@@ -25,6 +26,10 @@ final class NetFeature {
     static final int MQ = 22;
     static final int CTRL_MAC_ADDR = 23;
 
+    /** What takes nothing of the backend. */
+    private static final long ALWAYS =
+            mask(MAC, STATUS, MRG_RXBUF, CTRL_VQ, CTRL_RX, CTRL_RX_EXTRA, CTRL_VLAN, CTRL_MAC_ADDR, GUEST_ANNOUNCE);
+
     private NetFeature() {}
 
     static long mask(int... bits) {
@@ -33,6 +38,21 @@ final class NetFeature {
             mask |= Feature.mask(bit);
         }
         return mask;
+    }
+
+    /**
+     * Returns what a device offers.
+     *
+     * @param offloads what its backend lets guest and device leave to each other
+     * @param knowsMtu whether it tells how long packets may be
+     * @param hasPairs whether it has several pairs of queues
+     */
+    static long offered(Set<Offload> offloads, boolean knowsMtu, boolean hasPairs) {
+        long features = ALWAYS;
+        for (Offload offload : offloads) {
+            features |= mask(offload.sendFeature(), offload.receiveFeature(), CTRL_GUEST_OFFLOADS);
+        }
+        return features | (knowsMtu ? mask(MTU) : 0) | (hasPairs ? mask(MQ) : 0);
     }
 
     /** Tells whether everything that a chosen feature needs was chosen too. */

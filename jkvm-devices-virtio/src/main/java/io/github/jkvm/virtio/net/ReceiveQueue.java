@@ -165,7 +165,7 @@ final class ReceiveQueue {
             counters.receiveFiltered.increment();
             return false;
         }
-        if (!device.guestAccepts(Offload.CHECKSUM)) {
+        if (!device.offloads().guestAccepts(Offload.CHECKSUM)) {
             if (room.header().needsChecksum()) {
                 Checksum.complete(room, pending, scratch);
                 counters.checksumsCompleted.increment();

@@ -147,7 +147,7 @@ final class TransmitQueue {
         if (!header.needsChecksum()) {
             header.clearChecksum();
         }
-        if (!header.fits(size) || !device.guestMaySend(header)) {
+        if (!header.fits(size) || !device.offloads().guestMaySend(header)) {
             return false;
         }
         frame.clearParts(0);

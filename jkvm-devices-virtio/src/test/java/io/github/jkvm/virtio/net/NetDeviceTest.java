@@ -21,7 +21,7 @@ class NetDeviceTest {
 
     private final FakeBackend backend = new FakeBackend();
 
-    private NetDevice.Builder device() {
+    private NetDeviceBuilder device() {
         return NetDevice.builder("net0", backend).mac(MAC);
     }
 
@@ -375,61 +375,6 @@ class NetDeviceTest {
         assertThat(backend.sent).hasSize(1);
     }
 
-    @ParameterizedTest
-    @EnumSource
-    void goesOnWhereItsSavedStateLeftOff(RingFormat format) {
-        NetDevice device = device().build();
-        var guest = NetGuest.start(device, format);
-        guest.post(20, 2000);
-        assertThat(guest.command(1, 1, new byte[] {0x52, 0x54, 0, 0, 0, 9})).isZero();
-        assertThat(guest.command(0, 0, (byte) 0)).isZero();
-        byte[] early = NetGuest.frame("52:54:00:00:00:09", "52:54:00:00:00:02", 60);
-        backend.give(early);
-        backend.events.readable(0);
-        var state = guest.driver.save();
-
-        var other = new FakeBackend();
-        NetDevice next = NetDevice.builder("net0", other).mac(MAC).build();
-        var moved = guest.on(guest.driver.restoreInto(next, state));
-        assertThat(moved.receive()).hasValue(early);
-        assertThat(other.starts).isEqualTo(1);
-        assertThat(other.accepted).isEqualTo(EnumSet.allOf(Offload.class));
-        assertThat(moved.driver.config(4, 2)).isEqualTo(0x0900);
-        // Not promiscuous any more: only its own new address.
-        other.give(NetGuest.frame("52:54:00:00:00:01", "52:54:00:00:00:02", 90));
-        other.give(NetGuest.frame("52:54:00:00:00:09", "52:54:00:00:00:02", 91));
-        other.events.readable(0);
-        assertThat(moved.receiveAll())
-                .hasSize(1)
-                .first()
-                .satisfies(frame -> assertThat(frame).hasSize(91));
-        moved.send(NetGuest.frame(60));
-        assertThat(other.sent).hasSize(1);
-    }
-
-    @ParameterizedTest
-    @EnumSource
-    void canBeSavedWithABadBufferBehindGoodOnes(RingFormat format) {
-        NetDevice device = device().build();
-        var guest = NetGuest.start(device, format);
-        guest.post(2, 1526);
-        guest.driver.queue(NetGuest.RECEIVE).add(guest.driver.buffers().writable(1));
-        guest.driver.kick(NetGuest.RECEIVE);
-        assertThat(guest.driver.save()).isNotNull();
-        backend.give(NetGuest.frame(60));
-        backend.give(NetGuest.frame(61));
-        backend.events.readable(0);
-        for (long length : new long[] {72, 73, 0}) {
-            assertThat(guest.driver
-                            .queue(NetGuest.RECEIVE)
-                            .takeUsed()
-                            .orElseThrow()
-                            .length())
-                    .isEqualTo(length);
-        }
-        assertThat(device.counters()).containsEntry("badReceiveChains", 1L);
-    }
-
     @Test
     void sendsAgainOnAPairThatWasFullWhenItWasSwitchedOff() {
         backend.maxPairs = 2;
@@ -447,38 +392,6 @@ class NetDeviceTest {
         backend.room = 1;
         assertThat(guest.commandOn(4, 4, 0, (byte) 2, (byte) 0)).isZero();
         assertThat(backend.sent).hasSize(1);
-    }
-
-    @Test
-    void asksTheGuestToAnnounceItselfAfterRestore() {
-        NetDevice device = device().build();
-        var guest = NetGuest.start(device, RingFormat.SPLIT);
-        var state = guest.driver.save();
-        NetDevice next = NetDevice.builder("net0", new FakeBackend()).mac(MAC).build();
-        var moved = guest.on(guest.driver.restoreInto(next, state));
-        // VIRTIO_NET_S_ANNOUNCE until the driver acknowledges (virtio 1.2, 5.1.6.5.4)
-        assertThat(moved.driver.config(6, 2)).isEqualTo(3);
-        assertThat(moved.command(3, 0)).isZero();
-        assertThat(moved.driver.config(6, 2)).isEqualTo(1);
-        next.announce();
-        moved.driver.run();
-        assertThat(moved.driver.config(6, 2)).isEqualTo(3);
-    }
-
-    @Test
-    void refusesSavedStateThatIsOutOfRange() {
-        NetDevice device = device().build();
-        var guest = NetGuest.start(device, RingFormat.SPLIT);
-        var state = guest.driver.save();
-        state.putNumber("pairs", 2);
-        NetDevice next = device().build();
-        assertThatThrownBy(() -> guest.driver.restoreInto(next, state)).isInstanceOf(IllegalArgumentException.class);
-        state.putNumber("pairs", 1);
-        state.putNumber("guestOffloads", -1);
-        NetDevice another = device().build();
-        assertThatThrownBy(() -> guest.driver.restoreInto(another, state))
-                .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("guest offloads");
     }
 
     @Test
