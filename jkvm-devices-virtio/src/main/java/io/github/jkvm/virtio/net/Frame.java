@@ -40,9 +40,15 @@ public final class Frame {
     private long skip;
     private boolean tooManyParts;
 
+    /** The header and all parts for the kernel, as long as it can reach them all. */
+    private final IoVectors vectors = new IoVectors(Libc.IOV_MAX);
+
+    private boolean isNative = true;
+
     /** Creates an empty frame. */
     public Frame() {
         Arrays.fill(memories, MemorySegment.NULL);
+        vectors.add(header.bytes(), 0, OffloadHeader.SIZE);
     }
 
     /**
@@ -134,12 +140,63 @@ public final class Frame {
 
     /** Forgets the bytes; of those that are added, the first {@code leaveOut} are not part of the frame. */
     void clearParts(long leaveOut) {
-        // Memory of a guest that is gone is not kept alive.
-        Arrays.fill(memories, 0, count, MemorySegment.NULL);
-        count = 0;
-        size = 0;
+        keepParts(0);
         skip = leaveOut;
         tooManyParts = false;
+    }
+
+    /** Forgets all but the first parts. */
+    void keepParts(int parts) {
+        for (int i = parts; i < count; i++) {
+            size -= lengths[i];
+            // Memory of a guest that is gone is not kept alive.
+            memories[i] = MemorySegment.NULL;
+        }
+        if (isNative) {
+            vectors.remove(1 + parts, count - parts);
+        }
+        count = Math.min(parts, count);
+        beginAnewIfEmpty();
+    }
+
+    /** Leaves the first bytes out. What of them is not there yet is left out of the parts that are added next. */
+    void leaveOut(long bytes) {
+        long left = bytes;
+        int gone = 0;
+        while (gone < count && left >= lengths[gone]) {
+            left -= lengths[gone];
+            gone++;
+        }
+        size -= bytes - left;
+        int kept = count - gone;
+        System.arraycopy(memories, gone, memories, 0, kept);
+        System.arraycopy(offsets, gone, offsets, 0, kept);
+        System.arraycopy(lengths, gone, lengths, 0, kept);
+        Arrays.fill(memories, kept, count, MemorySegment.NULL);
+        count = kept;
+        if (isNative) {
+            vectors.remove(1, gone);
+        }
+        beginAnewIfEmpty();
+        if (kept == 0) {
+            skip += left;
+            return;
+        }
+        if (left != 0) {
+            offsets[0] += left;
+            lengths[0] -= left;
+            size -= left;
+            if (isNative) {
+                vectors.cut(1, left);
+            }
+        }
+    }
+
+    private void beginAnewIfEmpty() {
+        if (count == 0 && !isNative) {
+            isNative = true;
+            vectors.remove(1, vectors.count() - 1);
+        }
     }
 
     /** Returns what adds the parts of a chain; the same one at each call. */
@@ -173,6 +230,15 @@ public final class Frame {
         lengths[count] = length - out;
         size += length - out;
         count++;
+        isNative = isNative && memory.isNative();
+        if (isNative) {
+            vectors.add(memory, offset + out, length - out);
+        }
+    }
+
+    /** Returns how many parts there are. */
+    int partCount() {
+        return count;
     }
 
     /** Tells whether a part was left out, since there were too many. */
@@ -181,20 +247,27 @@ public final class Frame {
     }
 
     /** Adds all parts to an array of vectors. */
-    void addTo(IoVectors vectors) {
+    void addTo(IoVectors others) {
         for (int i = 0; i < count; i++) {
-            vectors.add(memories[i], offsets[i], lengths[i]);
+            others.add(memories[i], offsets[i], lengths[i]);
         }
     }
 
     /** Tells whether the kernel can reach all of its bytes. */
     boolean isNative() {
-        for (int i = 0; i < count; i++) {
-            if (!memories[i].isNative()) {
-                return false;
-            }
+        return isNative;
+    }
+
+    /**
+     * Returns header and bytes for a call of the kernel.
+     *
+     * @throws IllegalStateException if the kernel can't reach them all
+     */
+    IoVectors vectors() {
+        if (!isNative) {
+            throw new IllegalStateException("the kernel can't reach frames on the Java heap; use native guest memory");
         }
-        return true;
+        return vectors;
     }
 
     int byteAt(long index) {

@@ -67,6 +67,7 @@ final class ReceiveQueue {
         for (int i = 0; i < size; i++) {
             chains[i] = new DescriptorChain();
         }
+        room.clearParts(OffloadHeader.SIZE);
     }
 
     /** Receives what is there, as far as there are buffers. */
@@ -87,25 +88,15 @@ final class ReceiveQueue {
 
     /** Brings one frame further; false if there is none, or no room for it. */
     private boolean receive() {
-        if (pending == 0) {
-            if (!fill(OffloadHeader.SIZE + device.longestFrame())) {
-                return false;
-            }
-            layOut();
-            room.add(spill, 0, spill.byteSize());
-            pending = device.backend().receive(pair, room);
-            if (pending == 0) {
-                return false;
-            }
-            if (!acceptable()) {
-                pending = 0;
-                return true;
-            }
-            inChains = Math.min(pending, capacity - OffloadHeader.SIZE);
+        if (pending == 0 && !take()) {
+            return false;
         }
-        if (capacity < OffloadHeader.SIZE + pending) {
+        if (pending == 0) {
+            return true;
+        }
+        if (room.size() < pending) {
             fill(OffloadHeader.SIZE + pending);
-            if (capacity < OffloadHeader.SIZE + pending) {
+            if (room.size() < pending) {
                 return waitForRoom();
             }
         }
@@ -113,11 +104,32 @@ final class ReceiveQueue {
         return true;
     }
 
+    /** Takes the next frame, to be dropped at once or to be pending; false if there is none, or no room. */
+    private boolean take() {
+        if (!fill(OffloadHeader.SIZE + device.longestFrame())) {
+            return false;
+        }
+        int parts = room.partCount();
+        inChains = room.size();
+        // A frame that is longer than agreed must show as such.
+        if (inChains < Frame.MAX_SIZE) {
+            room.add(spill, 0, spill.byteSize());
+        }
+        pending = device.backend().receive(pair, room);
+        boolean some = pending != 0;
+        if (some && !acceptable()) {
+            pending = 0;
+        }
+        inChains = Math.min(inChains, pending);
+        room.keepParts(parts);
+        return some;
+    }
+
     /** Pops chains until there is that much room, if there are as many; false if there is none at all. */
     private boolean fill(long wanted) {
         int bad = 0;
         while (capacity < wanted && count < chains.length && (count == 0 || device.mergesBuffers())) {
-            DescriptorChain chain = chains[(first + count) % chains.length];
+            DescriptorChain chain = chain(count);
             if (!queue.pop(chain)) {
                 if (queue.enableNotifications()) {
                     continue;
@@ -140,19 +152,26 @@ final class ReceiveQueue {
                 }
                 continue;
             }
+            ChainWriter writer = chain.writer();
+            writer.forEachPart(writer.remaining(), room.parts());
             capacity += chain.writableBytes();
             count++;
         }
         return count != 0;
     }
 
-    /** Lists the room of the popped chains, behind the header. */
+    /** Lists the room of the popped chains anew, behind the header. */
     private void layOut() {
         room.clearParts(OffloadHeader.SIZE);
         for (int i = 0; i < count; i++) {
-            ChainWriter writer = chains[(first + i) % chains.length].writer();
+            ChainWriter writer = chain(i).writer();
             writer.forEachPart(writer.remaining(), room.parts());
         }
+    }
+
+    /** Returns a popped chain, or beyond these a free one. */
+    private DescriptorChain chain(int index) {
+        return chains[(first + index) & (chains.length - 1)];
     }
 
     /** Tells whether the frame received may be delivered, and does what the guest has not agreed to do itself. */
@@ -180,7 +199,7 @@ final class ReceiveQueue {
 
     /** Keeps a frame for which buffers are missing; false until they are there. */
     private boolean waitForRoom() {
-        if (!device.mergesBuffers() || count == chains.length) {
+        if (!device.mergesBuffers() || count == chains.length || room.hasTooManyParts()) {
             dropPending();
             return true;
         }
@@ -205,32 +224,36 @@ final class ReceiveQueue {
     private void deliver() {
         closeRoomTimer();
         if (inChains < pending) {
-            layOut();
             room.copyFrom(spill, 0, inChains, pending - inChains);
         }
         long left = OffloadHeader.SIZE + pending;
         int used = 0;
-        for (long covered = 0; covered < left; used++) {
-            covered += chains[(first + used) % chains.length].writableBytes();
+        long covered = 0;
+        for (; covered < left; used++) {
+            covered += chain(used).writableBytes();
         }
         room.header().setBuffers(used);
         // A driver that sees the first buffer takes the others for granted (Linux, drivers/net/virtio_net.c).
         queue.holdCompletions();
         for (int i = 0; i < used; i++) {
-            DescriptorChain chain = chains[(first + i) % chains.length];
+            DescriptorChain chain = chain(i);
             ChainWriter writer = chain.writer();
-            long size = chain.writableBytes();
             if (i == 0) {
                 writer.writeExactly(room.header().bytes());
             }
             writer.advance(Math.min(writer.remaining(), left - writer.position()));
             left -= writer.position();
-            capacity -= size;
             queue.complete(chain, writer.position());
         }
         queue.showCompletions();
-        first = (first + used) % chains.length;
+        first = (first + used) & (chains.length - 1);
         count -= used;
+        capacity -= covered;
+        // Up to the next chain's room, behind the header it has to begin with.
+        room.leaveOut(covered);
+        if (room.hasTooManyParts()) {
+            layOut();
+        }
         counters.receivedFrames.increment();
         counters.receivedBytes.add(pending);
         owed = pending;
@@ -257,7 +280,7 @@ final class ReceiveQueue {
         dropPending();
         closeRoomTimer();
         for (int i = count - 1; i >= 0; i--) {
-            queue.putBack(chains[(first + i) % chains.length]);
+            queue.putBack(chain(i));
         }
         forgetChains();
     }
@@ -279,7 +302,8 @@ final class ReceiveQueue {
         first = 0;
         count = 0;
         capacity = 0;
-        room.clear();
+        room.header().clear();
+        room.clearParts(OffloadHeader.SIZE);
     }
 
     private void closeRoomTimer() {

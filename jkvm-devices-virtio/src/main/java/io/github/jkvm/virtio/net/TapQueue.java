@@ -3,8 +3,6 @@ package io.github.jkvm.virtio.net;
 import io.github.jkvm.EventLoop;
 import io.github.jkvm.EventSource;
 import io.github.jkvm.kvm.ffi.Errno;
-import io.github.jkvm.kvm.ffi.IoVectors;
-import io.github.jkvm.kvm.ffi.Libc;
 import io.github.jkvm.kvm.ffi.OwnedFd;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,7 +15,6 @@ final class TapQueue {
     static final long GONE = -1;
 
     private final OwnedFd fd;
-    private final IoVectors vectors = new IoVectors(Libc.IOV_MAX);
     private EventLoop.@Nullable Registration registration;
     private boolean full;
 
@@ -60,8 +57,7 @@ final class TapQueue {
     }
 
     NetBackend.Sent send(Frame frame) {
-        fill(frame);
-        long result = vectors.tryWrite(fd);
+        long result = frame.vectors().tryWrite(fd);
         if (result >= 0) {
             return NetBackend.Sent.TAKEN;
         }
@@ -75,18 +71,11 @@ final class TapQueue {
 
     /** Receives a frame; 0 if there is none, {@link #GONE} if there never will be. */
     long receive(Frame room) {
-        fill(room);
-        long result = vectors.tryRead(fd);
+        long result = room.vectors().tryRead(fd);
         if (result > OffloadHeader.SIZE) {
             return result - OffloadHeader.SIZE;
         }
         return result == -Errno.EBADFD ? GONE : 0;
-    }
-
-    private void fill(Frame frame) {
-        vectors.clear();
-        vectors.add(frame.header().bytes(), 0, OffloadHeader.SIZE);
-        frame.addTo(vectors);
     }
 
     void close() {

@@ -4,7 +4,7 @@ import io.github.jkvm.EventLoop;
 import java.util.Set;
 
 /** A network that takes everything and has nothing. */
-final class CountingBackend implements NetBackend {
+class CountingBackend implements NetBackend {
     long bytes;
 
     @Override
