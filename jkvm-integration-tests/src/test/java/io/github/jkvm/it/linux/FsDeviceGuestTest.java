@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.HexFormat;
@@ -58,13 +59,15 @@ class FsDeviceGuestTest {
         read = Files.createDirectory(temporary.resolve("read-" + transport));
         Files.writeString(read.resolve("file"), "of the host\n");
         Files.createSymbolicLink(read.resolve("link"), Path.of("/etc/here"));
-        writtenDevice = new FsDevice("fs0", "written", written, FsOptions.readWrite());
+        // So few that hardly any request finds the place of its file open.
+        writtenDevice =
+                new FsDevice("fs0", "written", written, FsOptions.readWrite().withCachedDescriptors(4));
         var readDevice = new FsDevice("fs1", "read", read, FsOptions.readOnly());
         guest = LinuxGuest.builder()
                 .modules(transport.module(), "virtiofs")
                 .device(transport.of(writtenDevice))
                 .device(transport.of(readDevice))
-                .programs("setpriv")
+                .programs("flock", "setpriv")
                 .file("/etc/here", "the guest's own\n")
                 .file("/root/tree.tar", tree())
                 .file("/root/fs-checks", checks())
@@ -171,6 +174,21 @@ class FsDeviceGuestTest {
 
         assertThat(output).matches("\\d+ checks");
         guest.run("rm -r /mnt/checks");
+    }
+
+    /** A host's program that saves a file writes another one and renames it over the first. */
+    @Test
+    void readsFilesThatTheHostReplaces() throws Exception {
+        Path file = Files.writeString(written.resolve("saved"), "version 0");
+        guest.run("mkdir /mnt/others && cd /mnt/others && seq 8 | xargs touch");
+        for (int i = 1; i <= 10; i++) {
+            assertThat(guest.run("cat /mnt/saved; cat /mnt/others/*")).startsWith("version ");
+            Files.move(
+                    Files.writeString(written.resolve("next"), "version " + i), file, StandardCopyOption.ATOMIC_MOVE);
+            // The old one has no name any more. The guest's kernel may still think that this is the file.
+            assertThat(guest.run("cat /mnt/saved")).isEqualTo("version " + i);
+        }
+        guest.run("rm -r /mnt/saved /mnt/others");
     }
 
     @Test
