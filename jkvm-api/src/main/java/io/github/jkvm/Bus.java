@@ -81,6 +81,20 @@ public interface Bus {
     Doorbell doorbell(Doorbell.Match match);
 
     /**
+     * Places a doorbell that signals an event of the host's, which another process may wait for.
+     *
+     * @param match which writes ring it
+     * @param event what they signal, of the same host; stays the caller's to close, after the doorbell
+     * @return the doorbell, to be closed by the device
+     * @throws UnsupportedCapabilityException if the host can't do that, as is the case unless a bus says otherwise
+     * @throws HypervisorException if the host refuses, for instance because there is one already
+     */
+    default Doorbell doorbell(Doorbell.Match match, HostFile event) {
+        throw new UnsupportedCapabilityException(
+                Capability.IOEVENTFD, "a doorbell for an event of the device's own; handle the guest's write instead");
+    }
+
+    /**
      * Finds a place for a device that the guest is told of instead of finding it by probing, and has the board tell it. The place is not
      * claimed yet.
      *
@@ -123,4 +137,15 @@ public interface Bus {
      * @return the loop, owned by the machine
      */
     EventLoop eventLoop();
+
+    /**
+     * Starts a thread for the work of one device, which has to wait for others: on {@link #eventLoop()} all devices would wait with it.
+     *
+     * @param name name of the thread
+     * @return the loop, to be closed by the device
+     * @throws UnsupportedOperationException if this bus has no more than one thread, as is the case unless it says otherwise
+     */
+    default EventLoop createEventLoop(String name) {
+        throw new UnsupportedOperationException("this bus has no thread of its own for " + name);
+    }
 }

@@ -18,4 +18,27 @@ public interface MessageInterrupt extends Interrupt {
      * @throws HypervisorException if the host refuses
      */
     void setMessage(long address, int data);
+
+    /** An event that signals an interrupt. */
+    interface Attachment extends AutoCloseable {
+        /** Has the event signal the interrupt no more. What it counts from now on is left for others. Closing twice does nothing. */
+        @Override
+        void close();
+    }
+
+    /**
+     * Has an event of the host's send the message, each time that anyone signals it, such as another process; also if it was signalled before and nobody
+     * has taken that. Whoever else waits for the event may or may not see what the interrupt takes.
+     *
+     * @param event an eventfd of the same host, attached to no other interrupt; stays the caller's to close, after the attachment
+     * @return ends it; it ends with this interrupt, too
+     * @throws IllegalStateException if this interrupt, its VM or the event is closed
+     * @throws IllegalArgumentException if the event is not of this kind
+     * @throws UnsupportedCapabilityException if the host can't do that, as is the case unless a backend says otherwise
+     * @throws HypervisorException if the host refuses
+     */
+    default Attachment attach(HostFile event) {
+        throw new UnsupportedCapabilityException(
+                Capability.IRQFD, "an interrupt by an event of the caller's; wait for the event and signal instead");
+    }
 }

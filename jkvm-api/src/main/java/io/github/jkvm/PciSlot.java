@@ -26,6 +26,19 @@ public interface PciSlot extends AutoCloseable {
     void signal(int vector);
 
     /**
+     * Has an event of the host's send a vector's message without this process, as long as MSI-X is enabled and the vector is not masked. At all other
+     * times, and where the bus can't do that (as is the case unless it says otherwise), the event is left for whoever else waits for it, who
+     * {@linkplain #signal signals} in its place.
+     *
+     * @param vector the vector, from 0
+     * @param event an eventfd of the same host, attached to no other vector; stays the caller's to close, after the attachment
+     * @return ends it
+     */
+    default MessageInterrupt.Attachment attach(int vector, HostFile event) {
+        return () -> {};
+    }
+
+    /**
      * Returns the interrupt pin INTA#, for guests without MSI-X. It reaches the guest only while MSI-X is disabled, and the guest has not
      * disabled the pin (6.2.2, command register bit 10).
      *

@@ -203,6 +203,22 @@ public interface Vm extends AutoCloseable {
     Doorbell doorbell(Doorbell.Match match);
 
     /**
+     * Places a doorbell that signals an event of the caller's, which another process may wait for. May be called while the guest runs.
+     *
+     * @param match which writes ring it
+     * @param event what they signal: an eventfd of the same host, which stays the caller's to close, after the doorbell
+     * @return the doorbell, closed with this VM
+     * @throws IllegalStateException if this VM or the event is closed
+     * @throws IllegalArgumentException if the event is not of this kind
+     * @throws UnsupportedCapabilityException if the host has no such doorbells, as is the case unless a backend says otherwise
+     * @throws HypervisorException if the host refuses, for instance because there is one already
+     */
+    default Doorbell doorbell(Doorbell.Match match, HostFile event) {
+        throw new UnsupportedCapabilityException(
+                Capability.IOEVENTFD, "a doorbell for an event of the caller's; handle the guest's write instead");
+    }
+
+    /**
      * Starts an event loop.
      *
      * @param name name of its thread, or null for one that tells the VM

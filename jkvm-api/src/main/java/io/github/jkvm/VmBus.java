@@ -137,8 +137,18 @@ public final class VmBus implements Bus, ExitHandler {
     }
 
     @Override
+    public Doorbell doorbell(Doorbell.Match match, HostFile event) {
+        return vm.doorbell(match, event);
+    }
+
+    @Override
     public EventLoop eventLoop() {
         return eventLoop;
+    }
+
+    @Override
+    public EventLoop createEventLoop(String name) {
+        return vm.createEventLoop(name);
     }
 
     @Override

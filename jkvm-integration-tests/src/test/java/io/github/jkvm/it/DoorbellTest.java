@@ -9,8 +9,10 @@ import io.github.jkvm.Capability;
 import io.github.jkvm.Doorbell;
 import io.github.jkvm.EventLoop;
 import io.github.jkvm.GuestAddress;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.VmExit;
 import io.github.jkvm.kvm.KvmException;
+import io.github.jkvm.kvm.ffi.EventFd;
 import io.github.jkvm.testkit.RequiresKvm;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -45,6 +47,23 @@ class DoorbellTest {
                 Doorbell doorbell = guest.vm.doorbell(Doorbell.Match.mmio(GuestAddress.of(MMIO), 4))) {
             assertThat(guest.report()).isEqualTo(0x12);
             assertThat(doorbell.poll()).isTrue();
+        }
+    }
+
+    @Test
+    void anEventOfTheCallersIsSignalledAndLeftOpen() {
+        Code16 code = new Code16().out(PORT, 1).out(BareGuest.REPORT, 0x11).out(PORT, 1);
+        try (var guest = new BareGuest(code);
+                EventFd event = EventFd.create("test")) {
+            Doorbell doorbell = guest.vm.doorbell(Doorbell.Match.port(PORT, 1), event.fd());
+            assertThat(guest.report()).isEqualTo(0x11);
+            assertThat(event.take()).isTrue();
+            doorbell.close();
+            assertThat(guest.run()).isEqualTo(new VmExit.PortOut(PORT, 1, 1, Bytes.copyOf((byte) 1)));
+            assertThat(event.take()).isFalse();
+            assertThatThrownBy(() -> guest.vm.doorbell(Doorbell.Match.port(PORT, 1), new HostFile() {}))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("eventfds of this host");
         }
     }
 

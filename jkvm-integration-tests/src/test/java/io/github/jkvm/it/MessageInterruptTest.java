@@ -14,6 +14,7 @@ import io.github.jkvm.HypervisorException;
 import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptRoute;
 import io.github.jkvm.MessageInterrupt;
+import io.github.jkvm.kvm.ffi.EventFd;
 import io.github.jkvm.testkit.RequiresKvm;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,6 +38,38 @@ class MessageInterruptTest {
                 interrupt.signal();
                 assertThat(guest.report()).isEqualTo(LAST_VECTOR);
             }
+        }
+    }
+
+    /** An eventfd, as another process is handed it. */
+    @Test
+    void anEventOfTheCallersSendsTheMessageWhileItIsAttached() {
+        try (BareGuest guest = ready();
+                EventFd event = EventFd.create("test")) {
+            enableApic(guest);
+            MessageInterrupt interrupt = guest.vm.messageInterrupt();
+            interrupt.setMessage(APIC, MESSAGE_VECTOR);
+            event.signal();
+            MessageInterrupt.Attachment attachment = interrupt.attach(event.fd());
+            assertThat(guest.report()).as("what was signalled before").isEqualTo(MESSAGE_VECTOR);
+            event.signal();
+            assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+            assertThatThrownBy(() -> interrupt.attach(event.fd()))
+                    .hasMessageContaining("attached to an interrupt already");
+            attachment.close();
+            event.signal();
+            interrupt.setMessage(APIC, LAST_VECTOR);
+            interrupt.signal();
+            assertThat(guest.report())
+                    .as("what was signalled later is not sent")
+                    .isEqualTo(LAST_VECTOR);
+            assertThat(event.take()).as("but left for others").isTrue();
+            interrupt.attach(event.fd());
+            event.signal();
+            assertThat(guest.report()).isEqualTo(LAST_VECTOR);
+            interrupt.close();
+            event.signal();
+            assertThat(event.take()).as("detached with the interrupt").isTrue();
         }
     }
 

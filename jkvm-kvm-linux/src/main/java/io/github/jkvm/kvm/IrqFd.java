@@ -42,7 +42,15 @@ final class IrqFd implements Interrupt {
 
     /** Attaches an interrupt that is an edge, or a message. */
     static IrqFd edge(OwnedFd vm, int gsi, Consumer<IrqFd> onClose) {
-        EventFd event = EventFd.create("interrupt " + gsi);
+        return edge(vm, gsi, EventFd.create("interrupt " + gsi), onClose);
+    }
+
+    /** Attaches an interrupt that is an edge, or a message, to an event of others, which is left open. */
+    static IrqFd edge(OwnedFd vm, int gsi, OwnedFd event, Consumer<IrqFd> onClose) {
+        return edge(vm, gsi, EventFd.borrow(event), onClose);
+    }
+
+    private static IrqFd edge(OwnedFd vm, int gsi, EventFd event, Consumer<IrqFd> onClose) {
         try {
             var interrupt = new IrqFd(vm, gsi, event, null, onClose);
             interrupt.attach();
@@ -84,6 +92,7 @@ final class IrqFd implements Interrupt {
                     "attach " + this,
                     -result,
                     switch (-result) {
+                        case Errno.EBUSY -> "the event is attached to an interrupt already; end that first";
                         case Errno.EAGAIN, Errno.EINVAL ->
                             "the interrupt controller that it needs has not been created";
                         default -> "the kernel refuses it; see KVM_IRQFD in Documentation/virt/kvm/api.rst of Linux";

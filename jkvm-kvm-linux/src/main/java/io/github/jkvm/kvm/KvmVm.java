@@ -6,6 +6,7 @@ import io.github.jkvm.Doorbell;
 import io.github.jkvm.EventLoop;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptLine;
 import io.github.jkvm.InterruptRoute;
@@ -376,6 +377,11 @@ public class KvmVm implements Vm {
     @Override
     public Doorbell doorbell(Doorbell.Match match) {
         return doorbells.place(match);
+    }
+
+    @Override
+    public Doorbell doorbell(Doorbell.Match match, HostFile event) {
+        return doorbells.place(match, event);
     }
 
     @Override

@@ -9,12 +9,14 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.jkvm.Capability;
 import io.github.jkvm.Doorbell;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.kvm.ffi.Errno;
 import io.github.jkvm.kvm.ffi.EventFd;
 import io.github.jkvm.kvm.ffi.OwnedFd;
 import io.github.jkvm.kvm.layout.VmIoctls;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.function.Supplier;
 
 /** The doorbells of one VM: ioeventfds (Linux, Documentation/virt/kvm/api.rst, KVM_IOEVENTFD). */
 final class VmDoorbells implements AutoCloseable {
@@ -38,12 +40,22 @@ final class VmDoorbells implements AutoCloseable {
 
     /** Places a doorbell; see {@link io.github.jkvm.Vm#doorbell}. */
     Doorbell place(Doorbell.Match match) {
+        return place(match, () -> EventFd.create(KvmDoorbell.describe(match)));
+    }
+
+    /** Places a doorbell for an event of the caller's; see {@link io.github.jkvm.Vm#doorbell(Doorbell.Match, HostFile)}. */
+    Doorbell place(Doorbell.Match match, HostFile event) {
+        OwnedFd fd = HostEvents.descriptor(event);
+        return place(match, () -> EventFd.borrow(fd));
+    }
+
+    private Doorbell place(Doorbell.Match match, Supplier<EventFd> events) {
         if (match.length() == 0) {
             StructCall.require(vm, Capability.IOEVENTFD_ANY_LENGTH, "a doorbell of any length; give a length");
         }
         StructCall.require(vm, Capability.IOEVENTFD, "a doorbell; handle the guest's write as an exit instead");
         return open.add(() -> {
-            EventFd event = EventFd.create(KvmDoorbell.describe(match));
+            EventFd event = events.get();
             var doorbell = new KvmDoorbell(match, event, this::detach);
             try {
                 int result = request(doorbell, 0);

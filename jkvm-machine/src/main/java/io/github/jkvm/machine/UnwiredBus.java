@@ -5,6 +5,7 @@ import io.github.jkvm.Doorbell;
 import io.github.jkvm.EventLoop;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptLine;
 import io.github.jkvm.IoHandler;
@@ -72,6 +73,11 @@ final class UnwiredBus implements Bus {
     }
 
     @Override
+    public Doorbell doorbell(Doorbell.Match match, HostFile event) {
+        return bus.doorbell(match, event);
+    }
+
+    @Override
     public PlatformSlot platformSlot(String hardwareId, long size) {
         return bus.platformSlot(hardwareId, size);
     }
@@ -79,5 +85,10 @@ final class UnwiredBus implements Bus {
     @Override
     public EventLoop eventLoop() {
         return bus.eventLoop();
+    }
+
+    @Override
+    public EventLoop createEventLoop(String name) {
+        return bus.createEventLoop(name);
     }
 }

@@ -19,10 +19,18 @@ public final class EventFd implements AutoCloseable {
     /** Where the counts that are taken go. No one reads them, so all threads and all counters may share it. */
     private static final MemorySegment IGNORED = Arena.global().allocate(ValueLayout.JAVA_LONG);
 
-    private final OwnedFd fd;
+    /** Whose the descriptor is to close. */
+    private enum Owner {
+        THIS,
+        OTHERS
+    }
 
-    private EventFd(OwnedFd fd) {
+    private final OwnedFd fd;
+    private final Owner owner;
+
+    private EventFd(OwnedFd fd, Owner owner) {
         this.fd = fd;
+        this.owner = owner;
     }
 
     /**
@@ -37,7 +45,17 @@ public final class EventFd implements AutoCloseable {
         if (fd < 0) {
             throw KvmException.of("eventfd", name, -fd);
         }
-        return new EventFd(new OwnedFd(fd, name));
+        return new EventFd(new OwnedFd(fd, name), Owner.THIS);
+    }
+
+    /**
+     * Uses a counter that is someone else's.
+     *
+     * @param fd its descriptor, which {@link #close()} leaves open
+     * @return the counter
+     */
+    public static EventFd borrow(OwnedFd fd) {
+        return new EventFd(fd, Owner.OTHERS);
     }
 
     /**
@@ -82,8 +100,11 @@ public final class EventFd implements AutoCloseable {
         return fd;
     }
 
+    /** Closes the counter, unless it is borrowed. */
     @Override
     public void close() {
-        fd.close();
+        if (owner == Owner.THIS) {
+            fd.close();
+        }
     }
 }

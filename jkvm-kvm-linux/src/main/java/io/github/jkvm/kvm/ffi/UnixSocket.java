@@ -26,6 +26,7 @@ public final class UnixSocket implements AutoCloseable {
     private static final int SCM_RIGHTS = 1;
     private static final int SOL_SOCKET = 1;
     private static final int MSG_PEEK = 2;
+    private static final int MSG_CTRUNC = 8;
     private static final int MSG_CMSG_CLOEXEC = 0x4000_0000;
 
     private static final int STREAM = SocketCalls.SOCK_STREAM | SocketCalls.SOCK_NONBLOCK | SocketCalls.SOCK_CLOEXEC;
@@ -36,6 +37,7 @@ public final class UnixSocket implements AutoCloseable {
     /* The ancillary data of struct msghdr, and struct cmsghdr, of 64-bit systems (glibc, bits/socket.h); musl's differ only in padding, which is zero. */
     private static final long MSG_CONTROL = 32;
     private static final long MSG_CONTROLLEN = 40;
+    private static final long MSG_FLAGS = 48;
     private static final long CMSG_LEVEL = 8;
     private static final long CMSG_TYPE = 12;
     private static final long CMSG_DATA = 16;
@@ -70,6 +72,16 @@ public final class UnixSocket implements AutoCloseable {
             socket.close();
             throw failure;
         }
+    }
+
+    /**
+     * Uses a connection that was received as a file.
+     *
+     * @param fd a socket that does not block, closed with the connection
+     * @return the connection
+     */
+    public static UnixSocket over(OwnedFd fd) {
+        return new UnixSocket(fd);
     }
 
     /**
@@ -146,17 +158,19 @@ public final class UnixSocket implements AutoCloseable {
      * Receives bytes, and the files that come with them.
      *
      * @param bytes filled completely
-     * @param mostFiles how many files are taken; the kernel closes further ones
+     * @param mostFiles how many files may come; the kernel closes further ones
      * @param deadline when to give up
      * @return the files, the caller's to close
-     * @throws IOException if the other side is gone, or does not send enough in time
+     * @throws IOException if the other side is gone, does not send enough in time, or sends more files
      */
     public List<OwnedFd> receive(byte[] bytes, int mostFiles, long deadline) throws IOException {
         List<OwnedFd> files = new ArrayList<>();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(Math.max(1, bytes.length));
             for (long done = 0; done < bytes.length; ) {
-                MemorySegment control = control(arena, mostFiles - files.size());
+                // Not rounded up: the kernel would take one file more.
+                long room = CMSG_DATA + (long) Integer.BYTES * (mostFiles - files.size());
+                MemorySegment control = control(arena, mostFiles - files.size()).asSlice(0, room);
                 MemorySegment message = message(
                         arena,
                         buffer.asSlice(done, bytes.length - done),
@@ -171,6 +185,9 @@ public final class UnixSocket implements AutoCloseable {
                 } else {
                     done += result;
                     takeFiles(message, control, files);
+                    if ((message.get(JAVA_INT, MSG_FLAGS) & MSG_CTRUNC) != 0) {
+                        throw new IOException(fd + ": the other side sends more than " + mostFiles + " files");
+                    }
                 }
             }
             MemorySegment.copy(buffer, 0, MemorySegment.ofArray(bytes), 0, bytes.length);

@@ -1,13 +1,17 @@
 package io.github.jkvm.machine.pci;
 
 import io.github.jkvm.Bus;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.HypervisorException;
 import io.github.jkvm.IoHandler;
 import io.github.jkvm.MessageInterrupt;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The MSI-X vectors of one function: its table of messages, and the array of pending bits (6.8.2.6 to 6.8.2.9), both in one range of
@@ -43,6 +47,10 @@ final class MsixTable implements IoHandler, AutoCloseable {
 
     private final BitSet told;
     private final boolean[] pending;
+
+    /** What sends vectors without this process. Few: one for each queue that another process serves. */
+    private final List<VectorEvent> attached = new ArrayList<>();
+
     private volatile int control;
     private boolean closed;
     private boolean warned;
@@ -91,6 +99,7 @@ final class MsixTable implements IoHandler, AutoCloseable {
         for (int vector = 0; vector < vectors; vector++) {
             words[vector * WORDS_PER_ENTRY + CONTROL_WORD] = MASKED;
         }
+        attached.forEach(VectorEvent::update);
     }
 
     /** Takes over the message control register. */
@@ -116,17 +125,85 @@ final class MsixTable implements IoHandler, AutoCloseable {
         }
     }
 
+    /** Has an event of the host's send a vector's message, whenever it is live. */
+    synchronized MessageInterrupt.Attachment attach(int vector, HostFile event) {
+        if (closed || vector < 0 || vector >= vectors) {
+            return () -> {};
+        }
+        var added = new VectorEvent(vector, event);
+        attached.add(added);
+        added.update();
+        return added;
+    }
+
+    /** An event of the host's and the vector that it is to send. */
+    private final class VectorEvent implements MessageInterrupt.Attachment {
+        private final int vector;
+        private final HostFile event;
+        private MessageInterrupt.@Nullable Attachment live;
+
+        VectorEvent(int vector, HostFile event) {
+            this.vector = vector;
+            this.event = event;
+        }
+
+        /** Sends by itself if the vector is live and its interrupt has its message; what the event counts otherwise is not lost. */
+        void update() {
+            if (closed || !isLive(vector) || !isTold(vector)) {
+                end();
+            } else if (live == null) {
+                try {
+                    live = interrupts[vector].attach(event);
+                } catch (HypervisorException | IllegalStateException refused) {
+                    LOG.log(Level.DEBUG, "{0} passes on what vector {1} is to send: {2}", owner, vector, refused);
+                }
+            }
+        }
+
+        private void end() {
+            MessageInterrupt.Attachment now = live;
+            if (now != null) {
+                live = null;
+                now.close();
+            }
+        }
+
+        @Override
+        public void close() {
+            synchronized (MsixTable.this) {
+                if (attached.remove(this)) {
+                    end();
+                }
+            }
+        }
+    }
+
     private boolean isLive(int vector) {
         return control == CONTROL_ENABLE && (words[vector * WORDS_PER_ENTRY + CONTROL_WORD] & MASKED) == 0;
     }
 
-    /** Once a vector may send: gives its interrupt the message, then sends what is pending. */
+    /** Whether a vector's interrupt sends what the table says. */
+    private boolean isTold(int vector) {
+        int at = vector * WORDS_PER_ENTRY;
+        return told.get(vector) && Arrays.equals(words, at, at + CONTROL_WORD, sent, at, at + CONTROL_WORD);
+    }
+
     private void update(int vector) {
+        send(vector);
+        for (VectorEvent each : attached) {
+            if (each.vector == vector) {
+                each.update();
+            }
+        }
+    }
+
+    /** Once a vector may send: gives its interrupt the message, then sends what is pending. */
+    private void send(int vector) {
         if (closed || !isLive(vector)) {
             return;
         }
         int at = vector * WORDS_PER_ENTRY;
-        if (!told.get(vector) || !Arrays.equals(words, at, at + CONTROL_WORD, sent, at, at + CONTROL_WORD)) {
+        if (!isTold(vector)) {
             long address = Integer.toUnsignedLong(words[at]) | (long) words[at + 1] << Integer.SIZE;
             try {
                 interrupts[vector].setMessage(address, words[at + DATA_WORD]);
@@ -237,6 +314,7 @@ final class MsixTable implements IoHandler, AutoCloseable {
             pending[vector] = bytes[words.length * Integer.BYTES + vector] != 0;
         }
         control = 0;
+        attached.forEach(VectorEvent::update);
     }
 
     @Override
@@ -246,6 +324,7 @@ final class MsixTable implements IoHandler, AutoCloseable {
                 return;
             }
             closed = true;
+            attached.forEach(VectorEvent::update);
         }
         closeFirst(vectors);
     }

@@ -3,7 +3,9 @@ package io.github.jkvm.machine.pci;
 import io.github.jkvm.Bus;
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.GuestAddress;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.InterruptLine;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PciBar;
 import io.github.jkvm.PciFunction;
 import io.github.jkvm.PciSlot;
@@ -205,6 +207,11 @@ final class PluggedFunction implements PciSlot {
         if (msix != null) {
             msix.signal(vector);
         }
+    }
+
+    @Override
+    public MessageInterrupt.Attachment attach(int vector, HostFile event) {
+        return msix == null ? () -> {} : msix.attach(vector, event);
     }
 
     @Override

@@ -6,7 +6,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.jkvm.DeviceState;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.HypervisorException;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PciSlot;
 import org.junit.jupiter.api.Test;
 
@@ -128,6 +130,33 @@ class MsixTest {
         assertThat(pending()).isZero();
         write(0, 3, 0);
         assertThat(interrupt(0).signals).isEqualTo(1);
+    }
+
+    /** A masked vector sends nothing (6.8.2.9), so that its event must not reach the guest by itself. */
+    @Test
+    void anEventSendsAVectorByItselfWhileTheVectorMay() throws Exception {
+        var event = new HostFile() {};
+        MessageInterrupt.Attachment attachment = slot.attach(1, event);
+        assertThat(interrupt(1).attached).isEmpty();
+        control(ENABLE);
+        assertThat(interrupt(1).attached).as("no message yet").isEmpty();
+        program(1, 0x41);
+        assertThat(interrupt(1).attached).containsExactly(event);
+        write(1, 3, 1);
+        assertThat(interrupt(1).attached).as("masked").isEmpty();
+        program(1, 0x42);
+        assertThat(interrupt(1).attached).containsExactly(event);
+        control(ENABLE | MASK_ALL);
+        assertThat(interrupt(1).attached).as("function masked").isEmpty();
+        control(ENABLE);
+        assertThat(interrupt(1).attached).containsExactly(event);
+        attachment.close();
+        attachment.close();
+        assertThat(interrupt(1).attached).isEmpty();
+        slot.attach(1, event);
+        slot.close();
+        assertThat(interrupt(1).attached).isEmpty();
+        slot.attach(9, event).close();
     }
 
     /** 6.8.2.3: "Function Mask: If 1, all of the vectors associated with the function are masked, regardless of their per-vector Mask bit". */

@@ -3,6 +3,7 @@ package io.github.jkvm.machine.pci;
 import io.github.jkvm.EventLoop;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.HypervisorException;
 import io.github.jkvm.InterruptLine;
 import io.github.jkvm.MemoryRegion;
@@ -57,6 +58,7 @@ final class TestVm {
     final class Message implements MessageInterrupt {
         private final int gsi;
         final List<String> messages = new ArrayList<>();
+        final List<HostFile> attached = new ArrayList<>();
         int signals;
         boolean closed;
 
@@ -83,6 +85,12 @@ final class TestVm {
                 throw new IllegalStateException("closed");
             }
             signals++;
+        }
+
+        @Override
+        public Attachment attach(HostFile event) {
+            attached.add(event);
+            return () -> attached.remove(event);
         }
 
         @Override
