@@ -4,9 +4,12 @@ import io.github.jkvm.Bus;
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.EventLoop;
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.HostFile;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.virtio.queue.QueueFault;
 import java.lang.System.Logger.Level;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -52,7 +55,7 @@ final class DeviceCore {
         this.device = device;
         this.transport = transport;
         this.memory = bus.memory();
-        this.loop = bus.eventLoop();
+        this.loop = device.chooseLoop(bus);
         this.guardedLoop = new GuardedLoop(loop, this::failed);
         this.notifications = device.counter("notifications");
         this.chains = device.counter("chains");
@@ -310,6 +313,16 @@ final class DeviceCore {
         }
     }
 
+    /** Returns what the device wants a queue's doorbell to signal, if it is not this process that listens. */
+    Optional<HostFile> notificationEvent(int index) {
+        return device.notificationEvent(index);
+    }
+
+    /** Has an event of the host's interrupt the driver for a queue, where the transport can do that without this process. */
+    MessageInterrupt.Attachment attach(int index, HostFile event) {
+        return transport.attach(index, event);
+    }
+
     void countChain() {
         chains.increment();
     }
@@ -426,10 +439,9 @@ final class DeviceCore {
         }
     }
 
-    /** Stops the device for good: on return its code is not running and will not be run. */
-    void close() {
+    /** Stops the device for good: on return its code is not running and will not be run. It is to be closed once its doorbells are. */
+    void end() {
         onLoop(this::quieten);
-        device.close();
     }
 
     /** Runs code on the loop and waits for it. What it throws is thrown. */

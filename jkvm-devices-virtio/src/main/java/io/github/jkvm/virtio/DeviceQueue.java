@@ -1,6 +1,8 @@
 package io.github.jkvm.virtio;
 
 import io.github.jkvm.DeviceState;
+import io.github.jkvm.HostFile;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.virtio.queue.DescriptorChain;
 import io.github.jkvm.virtio.queue.PopResult;
 import io.github.jkvm.virtio.queue.QueueFault;
@@ -154,6 +156,17 @@ public final class DeviceQueue {
         if (queue.isActive()) {
             core.interruptForQueue(index);
         }
+    }
+
+    /**
+     * Has an event of the host's, which the other process signals, interrupt the driver where that needs nothing of this process. At other times the event
+     * is left for the device's loop, which is to wait for it all the time and {@link #signal()}.
+     *
+     * @param event an eventfd; stays the caller's to close, after the attachment
+     * @return ends it
+     */
+    public MessageInterrupt.Attachment interruptBy(HostFile event) {
+        return core.attach(index, event);
     }
 
     /** Advises the driver not to notify the device of new chains, which looks for them anyway. */

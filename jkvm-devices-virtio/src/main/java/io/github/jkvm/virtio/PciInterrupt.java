@@ -1,6 +1,8 @@
 package io.github.jkvm.virtio;
 
 import io.github.jkvm.DeviceState;
+import io.github.jkvm.HostFile;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PciSlot;
 import java.lang.System.Logger.Level;
 import java.util.Arrays;
@@ -25,12 +27,16 @@ final class PciInterrupt implements Transport {
     /** The vector of each queue, then that of the configuration. */
     private final int[] vectors;
 
+    /** What interrupts for each queue without this process, if something does. */
+    private final @Nullable QueueEvent[] events;
+
     private volatile @Nullable PciSlot slot;
     private int status;
 
     PciInterrupt(String name, int queues) {
         this.name = name;
         this.vectors = new int[queues + 1];
+        this.events = new @Nullable QueueEvent[queues];
         Arrays.fill(vectors, NO_VECTOR);
     }
 
@@ -57,6 +63,7 @@ final class PciInterrupt implements Transport {
      */
     synchronized void setQueueVector(int queue, int vector) {
         vectors[queue] = existing(vector);
+        updateEvent(queue);
     }
 
     synchronized void setConfigVector(int vector) {
@@ -65,6 +72,61 @@ final class PciInterrupt implements Transport {
 
     private int existing(int vector) {
         return vector < vectors.length ? vector : NO_VECTOR;
+    }
+
+    @Override
+    public synchronized MessageInterrupt.Attachment attach(int queue, HostFile event) {
+        var added = new QueueEvent(queue, event);
+        events[queue] = added;
+        added.update();
+        return added;
+    }
+
+    private void updateEvent(int queue) {
+        QueueEvent event = events[queue];
+        if (event != null) {
+            event.update();
+        }
+    }
+
+    /** An event that sends the vector which the driver has mapped a queue to. */
+    private final class QueueEvent implements MessageInterrupt.Attachment {
+        private final int queue;
+        private final HostFile event;
+        private int vector = NO_VECTOR;
+        private MessageInterrupt.@Nullable Attachment attachment;
+
+        QueueEvent(int queue, HostFile event) {
+            this.queue = queue;
+            this.event = event;
+        }
+
+        void update() {
+            moveTo(vectors[queue]);
+        }
+
+        private void moveTo(int mapped) {
+            PciSlot to = slot;
+            if (to == null || vector == mapped) {
+                return;
+            }
+            MessageInterrupt.Attachment before = attachment;
+            if (before != null) {
+                before.close();
+            }
+            attachment = mapped == NO_VECTOR ? null : to.attach(mapped, event);
+            vector = mapped;
+        }
+
+        @Override
+        public void close() {
+            synchronized (PciInterrupt.this) {
+                moveTo(NO_VECTOR);
+                if (events[queue] == this) {
+                    events[queue] = null;
+                }
+            }
+        }
     }
 
     @Override
@@ -105,8 +167,15 @@ final class PciInterrupt implements Transport {
     /** Forgets all, as the device is reset: events are mapped to no vector (virtio 1.2, 4.1.4.3.1). */
     synchronized void reset() {
         Arrays.fill(vectors, NO_VECTOR);
+        updateEvents();
         status = 0;
         lower();
+    }
+
+    private void updateEvents() {
+        for (int queue = 0; queue < events.length; queue++) {
+            updateEvent(queue);
+        }
     }
 
     private void lower() {
@@ -135,6 +204,7 @@ final class PciInterrupt implements Transport {
                 for (int event = 0; event < mapping.length; event++) {
                     vectors[event] = existing(mapping[event]);
                 }
+                updateEvents();
                 status = restored;
                 PciSlot to = slot;
                 if (to != null && restored != 0) {

@@ -4,11 +4,13 @@ import io.github.jkvm.Bus;
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.EventLoop;
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.HostFile;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -188,6 +190,27 @@ public abstract class VirtioDevice implements AutoCloseable {
      * @param bus the machine
      */
     protected void attached(Bus bus) {}
+
+    /**
+     * Chooses the thread that the device is called on. Called once, before {@link #attached}.
+     *
+     * @param bus the machine
+     * @return the machine's loop, unless the device has to wait for others and brings one of its own, which it closes in {@link #close()}
+     */
+    protected EventLoop chooseLoop(Bus bus) {
+        return bus.eventLoop();
+    }
+
+    /**
+     * Tells what the driver's notifications of a queue are to signal, if another process listens to them instead of {@link #notified}. Where the host can't
+     * do that, {@link #notified} is called. Called after {@link #attached}, on any thread.
+     *
+     * @param queue the number of the queue
+     * @return an eventfd that lasts until {@link #close()}; empty, as is the case unless the device says otherwise, if the device is to be called
+     */
+    protected Optional<HostFile> notificationEvent(int queue) {
+        return Optional.empty();
+    }
 
     /** Begins: the driver is ready ({@code DRIVER_OK}), and the queues that it enabled are in use. Each is {@link #notified} next. */
     protected void activate() {}

@@ -4,9 +4,10 @@ import io.github.jkvm.Bus;
 import io.github.jkvm.Device;
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.Doorbell;
-import io.github.jkvm.EventLoop;
 import io.github.jkvm.GuestAddress;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.Interrupt;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PlatformSlot;
 import io.github.jkvm.UnsupportedCapabilityException;
 import java.lang.System.Logger.Level;
@@ -122,18 +123,15 @@ public final class VirtioMmio implements Device {
     }
 
     private void placeDoorbell(Bus bus, DeviceCore to, PlatformSlot place, int queue) {
-        Doorbell doorbell;
+        Doorbell.Match match = Doorbell.Match.mmio(
+                        GuestAddress.of(place.base().value() + MmioRegisters.QUEUE_NOTIFY), Integer.BYTES)
+                .withValue(queue);
         try {
-            doorbell = bus.doorbell(Doorbell.Match.mmio(
-                            GuestAddress.of(place.base().value() + MmioRegisters.QUEUE_NOTIFY), Integer.BYTES)
-                    .withValue(queue));
+            held.add(QueueBell.place(bus, to, queue, match));
         } catch (UnsupportedCapabilityException e) {
             // The write reaches the register then, which is slower and does the same.
-            return;
+            LOG.log(Level.DEBUG, "{0} has no doorbell for queue {1}: {2}", name(), queue, e.getMessage());
         }
-        held.add(doorbell);
-        EventLoop.Registration registration = bus.eventLoop().onRing(doorbell, () -> to.notifyQueue(queue));
-        held.add(registration);
     }
 
     @Override
@@ -165,17 +163,24 @@ public final class VirtioMmio implements Device {
             return;
         }
         closed = true;
-        if (core != null) {
-            core.close();
-        } else {
+        try {
+            if (core != null) {
+                core.end();
+            }
+            for (AutoCloseable each : held.reversed()) {
+                giveBack(each);
+            }
+        } finally {
+            // After the doorbells, which may signal events of its own.
             device.close();
         }
-        for (AutoCloseable each : held.reversed()) {
-            try {
-                each.close();
-            } catch (Exception e) {
-                throw new IllegalStateException("virtio device " + name() + " can't give back " + each, e);
-            }
+    }
+
+    private void giveBack(AutoCloseable what) {
+        try {
+            what.close();
+        } catch (Exception e) {
+            throw new IllegalStateException("virtio device " + name() + " can't give back " + what, e);
         }
     }
 
@@ -199,6 +204,12 @@ public final class VirtioMmio implements Device {
         @Override
         public void interruptForConfig() {
             signal(CONFIG);
+        }
+
+        /** Does not: the driver reads the register to learn what an interrupt is for, and only this process can set it. */
+        @Override
+        public MessageInterrupt.Attachment attach(int queue, HostFile event) {
+            return () -> {};
         }
 
         private void signal(int reason) {

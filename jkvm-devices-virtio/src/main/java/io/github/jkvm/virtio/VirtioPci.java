@@ -4,7 +4,6 @@ import io.github.jkvm.Bus;
 import io.github.jkvm.Device;
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.Doorbell;
-import io.github.jkvm.EventLoop;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.HypervisorException;
 import io.github.jkvm.PciBar;
@@ -154,16 +153,8 @@ public final class VirtioPci implements Device {
         private final PciCommonRegisters common;
         private final PciRegisters registers;
         private final PciConfigWindow window;
-        private final List<Bell> bells = new ArrayList<>();
+        private final List<QueueBell> bells = new ArrayList<>();
         private @Nullable PciSlot slot;
-
-        /** A doorbell and what listens to it. */
-        private record Bell(Doorbell doorbell, EventLoop.Registration registration) {
-            void remove() {
-                registration.close();
-                doorbell.close();
-            }
-        }
 
         Attached(Bus bus, VirtioDevice device) {
             this.bus = bus;
@@ -222,13 +213,7 @@ public final class VirtioPci implements Device {
 
         private void placeDoorbell(int queue, GuestAddress place) {
             try {
-                Doorbell doorbell = doorbell(place);
-                try {
-                    bells.add(new Bell(doorbell, bus.eventLoop().onRing(doorbell, () -> core.notifyQueue(queue))));
-                } catch (IllegalStateException e) {
-                    doorbell.close();
-                    throw e;
-                }
+                bells.add(doorbell(queue, place));
             } catch (HypervisorException | IllegalStateException e) {
                 // The write reaches the registers then, which is slower and does the same.
                 LOG.log(Level.DEBUG, "{0} has no doorbell for queue {1}: {2}", name(), queue, e.getMessage());
@@ -236,17 +221,17 @@ public final class VirtioPci implements Device {
         }
 
         /** One for any width, where the host has such: KVM then need not look at the instruction (KVM_CAP_IOEVENTFD_ANY_LENGTH). */
-        private Doorbell doorbell(GuestAddress place) {
+        private QueueBell doorbell(int queue, GuestAddress place) {
             try {
-                return bus.doorbell(Doorbell.Match.mmio(place, 0));
+                return QueueBell.place(bus, core, queue, Doorbell.Match.mmio(place, 0));
             } catch (UnsupportedCapabilityException e) {
-                return bus.doorbell(Doorbell.Match.mmio(place, Short.BYTES));
+                return QueueBell.place(bus, core, queue, Doorbell.Match.mmio(place, Short.BYTES));
             }
         }
 
         @Override
         public synchronized void removed(int bar) {
-            bells.forEach(Bell::remove);
+            bells.forEach(QueueBell::close);
             bells.clear();
             for (int queue = 0; queue < core.queueCount(); queue++) {
                 // A doorbell may have been rung and not heard yet.
@@ -282,13 +267,18 @@ public final class VirtioPci implements Device {
         }
 
         void close() {
-            core.close();
-            if (slot != null) {
-                slot.close();
-            }
-            synchronized (this) {
-                bells.forEach(Bell::remove);
-                bells.clear();
+            try {
+                core.end();
+                if (slot != null) {
+                    slot.close();
+                }
+                synchronized (this) {
+                    bells.forEach(QueueBell::close);
+                    bells.clear();
+                }
+            } finally {
+                // After the doorbells, which may signal events of its own.
+                device.close();
             }
         }
     }

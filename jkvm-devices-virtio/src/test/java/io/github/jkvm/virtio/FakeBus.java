@@ -18,6 +18,8 @@ import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PlatformSlot;
 import io.github.jkvm.PlatformSlots;
 import io.github.jkvm.UnsupportedCapabilityException;
+import io.github.jkvm.kvm.ffi.EventFd;
+import io.github.jkvm.kvm.ffi.OwnedFd;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -57,6 +59,7 @@ public final class FakeBus implements Bus {
         private final FakeBus bus;
         private final Match match;
         private @Nullable Runnable action;
+        private @Nullable EventFd event;
 
         Bell(FakeBus bus, Match match) {
             this.bus = bus;
@@ -99,6 +102,9 @@ public final class FakeBus implements Bus {
             if (match.address() == address
                     && (match.length() == 0 || match.length() == size)
                     && (only == null || only == value)) {
+                if (bell.event != null) {
+                    bell.event.signal();
+                }
                 Runnable code = bell.action;
                 if (code != null) {
                     loop.execute(code);
@@ -179,6 +185,15 @@ public final class FakeBus implements Bus {
         return bell;
     }
 
+    /** A doorbell that signals an event at once. */
+    @Override
+    public Doorbell doorbell(Doorbell.Match match, HostFile event) {
+        Doorbell doorbell = doorbell(match);
+        EventFd signalled = EventFd.borrow((OwnedFd) event);
+        ((Bell) doorbell).event = signalled;
+        return doorbell;
+    }
+
     @Override
     public PlatformSlot platformSlot(String hardwareId, long size) {
         return slots.take(hardwareId, size);
@@ -216,5 +231,11 @@ public final class FakeBus implements Bus {
     @Override
     public EventLoop eventLoop() {
         return loop;
+    }
+
+    /** The same loop, so that tests go on step by step. */
+    @Override
+    public EventLoop createEventLoop(String name) {
+        return loop.shared();
     }
 }

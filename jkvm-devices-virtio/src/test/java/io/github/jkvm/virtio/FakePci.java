@@ -2,7 +2,9 @@ package io.github.jkvm.virtio;
 
 import io.github.jkvm.Bus;
 import io.github.jkvm.GuestAddress;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.InterruptLine;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PciBus;
 import io.github.jkvm.PciCapability;
 import io.github.jkvm.PciFunction;
@@ -17,6 +19,7 @@ public final class FakePci implements PciBus {
     private final FakeBus bus;
     private final List<Bus.Claim> claims = new ArrayList<>();
     final List<Integer> signalled = new ArrayList<>();
+    final List<Integer> attached = new ArrayList<>();
     private List<PciFunction> functions = List.of();
     private List<PciCapability> capabilities = List.of();
     boolean vectorsEnabled;
@@ -46,6 +49,12 @@ public final class FakePci implements PciBus {
             @Override
             public void signal(int vector) {
                 signalled.add(vector);
+            }
+
+            @Override
+            public MessageInterrupt.Attachment attach(int vector, HostFile event) {
+                attached.add(vector);
+                return () -> attached.remove((Object) vector);
             }
 
             @Override

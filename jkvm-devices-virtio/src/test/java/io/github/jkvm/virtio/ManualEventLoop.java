@@ -34,6 +34,39 @@ public final class ManualEventLoop implements EventLoop {
     /** Creates a loop of the calling thread. */
     public ManualEventLoop() {}
 
+    /** Returns this loop for someone who closes it; that is to have no effect on others. */
+    EventLoop shared() {
+        return new EventLoop() {
+            @Override
+            public Registration onRing(Doorbell doorbell, Runnable action) {
+                return ManualEventLoop.this.onRing(doorbell, action);
+            }
+
+            @Override
+            public Registration onReady(EventSource source, IntConsumer action) {
+                return ManualEventLoop.this.onReady(source, action);
+            }
+
+            @Override
+            public Registration schedule(Duration delay, Runnable action) {
+                return ManualEventLoop.this.schedule(delay, action);
+            }
+
+            @Override
+            public void execute(Runnable action) {
+                ManualEventLoop.this.execute(action);
+            }
+
+            @Override
+            public boolean inLoop() {
+                return ManualEventLoop.this.inLoop();
+            }
+
+            @Override
+            public void close() {}
+        };
+    }
+
     /** Runs all code given to the loop so far, and what that gives to it, up to a bound. */
     public void run() {
         for (int i = 0; i < 100_000; i++) {
@@ -65,7 +98,8 @@ public final class ManualEventLoop implements EventLoop {
                 }
                 try {
                     if (waiting.isEmpty()) {
-                        wait(Math.min(left / 1_000_000 + 1, 50));
+                        // Nobody tells of sources: the condition may look at them.
+                        wait(Math.min(left / 1_000_000 + 1, sources.isEmpty() ? 50 : 2));
                     }
                 } catch (InterruptedException e) {
                     throw new AssertionError(e);

@@ -22,14 +22,18 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.HostFile;
 import io.github.jkvm.IoHandler;
 import io.github.jkvm.MemoryRegion;
+import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.PciCapability;
 import io.github.jkvm.PciIdentity;
+import io.github.jkvm.kvm.ffi.EventFd;
 import io.github.jkvm.virtio.queue.RingFormat;
 import io.github.jkvm.virtio.queue.TestDriver;
 import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
@@ -416,5 +420,63 @@ class VirtioPciTest {
         guest.ready();
         assertThat(guest.request(0, queue, guest.buffers.readable((byte) 1)).length())
                 .isZero();
+    }
+
+    /** A device whose first queue another process serves. */
+    private static final class Remote extends VirtioDevice {
+        private final EventFd kick = EventFd.create("kick");
+        private final EventFd call = EventFd.create("call");
+        private MessageInterrupt.Attachment attachment = () -> {};
+        private int notified;
+
+        Remote() {
+            super("remote0", 63, new ConfigSpace(0), 16, 16);
+        }
+
+        @Override
+        protected Optional<HostFile> notificationEvent(int queue) {
+            return queue == 0 ? Optional.of(kick.fd()) : Optional.empty();
+        }
+
+        @Override
+        protected void activate() {
+            attachment = queue(0).interruptBy(call.fd());
+        }
+
+        @Override
+        protected void notified(DeviceQueue queue) {
+            notified++;
+        }
+    }
+
+    @Test
+    void aQueueOfAnotherProcessNeedsNothingOfThisOne() {
+        var remote = new Remote();
+        var guest = new PciDriver(remote);
+        guest.pci.vectorsEnabled = true;
+        guest.negotiate(PLAIN);
+        guest.setUp(0, PLAIN, 1);
+        guest.setUp(1, PLAIN, 2);
+        guest.ready();
+        assertThat(guest.pci.attached)
+                .as("the vector that the queue is mapped to")
+                .containsExactly(1);
+        int before = remote.notified;
+        guest.kick(0);
+        assertThat(remote.kick.take()).isTrue();
+        assertThat(remote.notified).isEqualTo(before);
+        guest.kick(1);
+        assertThat(remote.notified).isEqualTo(before + 1);
+        guest.setCommon(QUEUE_SELECT, 2, 0);
+        guest.setCommon(QUEUE_VECTOR, 2, 2);
+        assertThat(guest.pci.attached).containsExactly(2);
+        guest.setCommon(QUEUE_VECTOR, 2, NO_VECTOR);
+        assertThat(guest.pci.attached).isEmpty();
+        guest.setCommon(QUEUE_VECTOR, 2, 1);
+        guest.setCommon(STATUS_FIELD, 1, 0);
+        assertThat(guest.pci.attached).as("after a reset").isEmpty();
+        remote.attachment.close();
+        guest.transport.close();
+        assertThat(guest.bus.held()).isZero();
     }
 }
