@@ -7,57 +7,66 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A connection to a back end: requests and their answers. What the back end answers is checked, and waited for no longer than it may take. Once a method
- * has thrown, the connection is of no use any more.
+ * A connection to a back end: requests and their answers. What the back end answers is checked, and waited for no longer than it may take: all requests between
+ * one {@link #begin()} and the next share one limit. Once a method has thrown, the connection is of no use any more.
  */
 final class VhostConnection implements AutoCloseable {
     /** A bit of the device's features that tells of protocol features; no driver ever sees it. */
     static final int PROTOCOL_FEATURES = 30;
 
-    /* Protocol features. */
-    private static final int REPLY_ACK = 3;
-    private static final int MULTIPLE_QUEUES = 0;
-    private static final int CONFIG = 9;
-
-    /** Request, flags and size of the payload, 4 bytes each. */
-    private static final int HEADER = 12;
-
-    private static final int VERSION = 1;
-    private static final int VERSION_MASK = 3;
-    private static final int REPLY = 1 << 2;
-    private static final int NEED_REPLY = 1 << 3;
-
     /** Offset, size and flags before the bytes of a configuration space. */
     private static final int CONFIG_HEADER = 12;
 
-    private final UnixSocket socket;
+    /** The half of a reply on a ring's place that tells where its available part stands. */
+    private static final int AVAILABLE_PART = 0xFFFF;
+
+    private final VhostWire wire;
     private final Duration patience;
+    private long deadline;
     private long features;
     private long protocol;
+    private @Nullable BackEndChannel channel;
 
-    private VhostConnection(UnixSocket socket, Duration patience) {
-        this.socket = socket;
+    private VhostConnection(VhostWire wire, Duration patience) {
+        this.wire = wire;
         this.patience = patience;
+        begin();
     }
 
-    /** Finds out what the back end can do, and becomes its owner. Closes the socket if that fails. */
-    static VhostConnection open(UnixSocket socket, Duration patience) throws IOException {
-        var connection = new VhostConnection(socket, patience);
+    /** Finds out what the back end can do, chooses what is wanted of it, and becomes its owner. Closes the wire if that fails. */
+    static VhostConnection open(VhostWire wire, Duration patience, Set<ProtocolFeature> wanted) throws IOException {
+        var connection = new VhostConnection(wire, patience);
         try {
-            connection.features = connection.askNumber(VhostRequest.GET_FEATURES);
-            if (connection.hasProtocolFeatures()) {
-                long known = 1L << REPLY_ACK | 1L << MULTIPLE_QUEUES | 1L << CONFIG;
-                long chosen = connection.askNumber(VhostRequest.GET_PROTOCOL_FEATURES) & known;
-                connection.send(VhostRequest.SET_PROTOCOL_FEATURES, 0, number(chosen), List.of());
-                connection.protocol = chosen;
-            }
-            connection.tell(VhostRequest.SET_OWNER, payload(0));
+            connection.greet(wanted);
             return connection;
         } catch (IOException | RuntimeException failure) {
-            socket.close();
+            connection.close();
             throw failure;
+        }
+    }
+
+    private void greet(Set<ProtocolFeature> wanted) throws IOException {
+        features = askNumber(VhostRequest.GET_FEATURES);
+        if (hasProtocolFeatures()) {
+            long chosen = askNumber(VhostRequest.GET_PROTOCOL_FEATURES) & ProtocolFeature.mask(wanted);
+            send(VhostRequest.SET_PROTOCOL_FEATURES, 0, number(chosen), List.of());
+            protocol = chosen;
+        }
+        tell(VhostRequest.SET_OWNER, payload(0));
+        if (has(ProtocolFeature.BACKEND_REQUESTS)) {
+            openChannel();
+        }
+    }
+
+    private void openChannel() throws IOException {
+        List<UnixSocket> ends = UnixSocket.pair("requests of " + this);
+        channel = new BackEndChannel(VhostWire.over(ends.get(0)));
+        try (UnixSocket theirs = ends.get(1)) {
+            tell(VhostRequest.SET_BACKEND_REQUESTS_FD, payload(0), List.of(theirs.fd()));
         }
     }
 
@@ -74,26 +83,36 @@ final class VhostConnection implements AutoCloseable {
         return payload(2 * Integer.BYTES).putInt(ring).putInt(value).flip();
     }
 
+    /** Begins something that the back end may take its time for, once. */
+    void begin() {
+        deadline = System.nanoTime() + patience.toNanos();
+    }
+
+    /** When what was begun must be over. */
+    long deadline() {
+        return deadline;
+    }
+
     long features() {
         return features;
     }
 
-    boolean hasProtocolFeatures() {
+    private boolean hasProtocolFeatures() {
         return (features & 1L << PROTOCOL_FEATURES) != 0;
     }
 
-    private boolean has(int protocolFeature) {
-        return (protocol & 1L << protocolFeature) != 0;
+    boolean has(ProtocolFeature feature) {
+        return (protocol & feature.mask()) != 0;
     }
 
     /** Returns how many queues the back end has at most; more than any device has if it does not tell. */
     long queues() throws IOException {
-        return has(MULTIPLE_QUEUES) ? askNumber(VhostRequest.GET_QUEUE_NUM) : Long.MAX_VALUE;
+        return has(ProtocolFeature.MULTIPLE_QUEUES) ? askNumber(VhostRequest.GET_QUEUE_NUM) : Long.MAX_VALUE;
     }
 
     /** Reads the first bytes of the configuration space. */
     byte[] config(int size) throws IOException {
-        if (!has(CONFIG)) {
+        if (!has(ProtocolFeature.CONFIG)) {
             throw new IOException(this + " does not tell its configuration (protocol feature CONFIG)");
         }
         ByteBuffer request =
@@ -102,6 +121,13 @@ final class VhostConnection implements AutoCloseable {
         byte[] bytes = new byte[size];
         answer.position(CONFIG_HEADER).get(bytes);
         return bytes;
+    }
+
+    /** Writes a field of the configuration space that the driver may write. */
+    void setConfig(int offset, byte[] field) throws IOException {
+        ByteBuffer request = payload(CONFIG_HEADER + field.length);
+        request.putInt(offset).putInt(field.length).putInt(0).put(field);
+        tell(VhostRequest.SET_CONFIG, request.flip());
     }
 
     void setFeatures(long chosen) throws IOException {
@@ -113,6 +139,29 @@ final class VhostConnection implements AutoCloseable {
         table.putInt(memory.parts().size()).putInt(0);
         memory.parts().forEach(part -> part.writeTo(table));
         tell(VhostRequest.SET_MEM_TABLE, table.flip(), memory.files());
+    }
+
+    /** Has the back end make memory for its notes on chains in flight. */
+    InflightArea newInflightArea(int queues, int queueSize) throws IOException {
+        ByteBuffer request = payload(InflightArea.BYTES);
+        InflightArea.describe(request, 0, 0, queues, queueSize);
+        send(VhostRequest.GET_INFLIGHT_FD, 0, request.flip(), List.of());
+        Reply reply = receive(VhostRequest.GET_INFLIGHT_FD, InflightArea.BYTES, 1);
+        if (reply.files().isEmpty()) {
+            throw new IOException(this + " answers GET_INFLIGHT_FD without a file");
+        }
+        return new InflightArea(
+                reply.files().getFirst(),
+                reply.payload().getLong(),
+                reply.payload().getLong(),
+                queues,
+                queueSize);
+    }
+
+    void setInflightArea(InflightArea area) throws IOException {
+        ByteBuffer request = payload(InflightArea.BYTES);
+        area.describe(request);
+        tell(VhostRequest.SET_INFLIGHT_FD, request.flip(), List.of(area.file()));
     }
 
     void startRing(int ring, SharedMemory.RingPlace place, int position, OwnedFd kick, OwnedFd call)
@@ -128,20 +177,31 @@ final class VhostConnection implements AutoCloseable {
         tell(VhostRequest.SET_VRING_ADDR, address.flip());
         tell(VhostRequest.SET_VRING_CALL, number(ring), List.of(call));
         tell(VhostRequest.SET_VRING_KICK, number(ring), List.of(kick));
+    }
+
+    /** Has the back end serve a ring that is started, or only look at it. */
+    void enableRing(int ring, RingUse use) throws IOException {
         if (hasProtocolFeatures()) {
-            tell(VhostRequest.SET_VRING_ENABLE, state(ring, 1));
+            tell(VhostRequest.SET_VRING_ENABLE, state(ring, use == RingUse.ENABLED ? 1 : 0));
         }
     }
 
-    /** Stops a ring, of which the back end touches nothing any more on return. Returns where it stands. */
+    /** What a back end does with a ring that is started ("Ring states"). */
+    enum RingUse {
+        ENABLED,
+        DISABLED
+    }
+
+    /** Stops a ring, of which the back end takes nothing any more on return. Returns where it stands. */
     int stopRing(int ring) throws IOException {
         ByteBuffer answer = ask(VhostRequest.GET_VRING_BASE, state(ring, 0), 2 * Integer.BYTES);
         int index = answer.getInt();
         if (index != ring) {
-            throw new IOException(this + " answers for ring " + index + " where ring " + ring + " is asked for");
+            throw new IOException(this + " answers for ring " + Integer.toUnsignedString(index) + " where ring " + ring
+                    + " is asked for");
         }
         // For a packed ring the upper half tells where its used part stands: the same place, as none is in flight.
-        return answer.getInt() & 0xFFFF;
+        return answer.getInt() & AVAILABLE_PART;
     }
 
     private void tell(VhostRequest request, ByteBuffer payload) throws IOException {
@@ -150,12 +210,12 @@ final class VhostConnection implements AutoCloseable {
 
     /** Makes a request that has no answer but whether it is done, if the back end tells that. */
     private void tell(VhostRequest request, ByteBuffer payload, List<OwnedFd> files) throws IOException {
-        if (!has(REPLY_ACK)) {
+        if (!has(ProtocolFeature.REPLY_ACK)) {
             send(request, 0, payload, files);
             return;
         }
-        send(request, NEED_REPLY, payload, files);
-        long result = receive(request, Long.BYTES).getLong();
+        send(request, VhostHeader.NEED_REPLY, payload, files);
+        long result = receive(request, Long.BYTES, 0).payload().getLong();
         if (result != 0) {
             throw new IOException(this + " refuses " + request + " with " + result);
         }
@@ -167,56 +227,61 @@ final class VhostConnection implements AutoCloseable {
 
     private ByteBuffer ask(VhostRequest request, ByteBuffer payload, int answerSize) throws IOException {
         send(request, 0, payload, List.of());
-        return receive(request, answerSize);
+        return receive(request, answerSize, 0).payload();
     }
 
     private void send(VhostRequest request, int flags, ByteBuffer payload, List<OwnedFd> files) throws IOException {
-        byte[] message = new byte[HEADER + payload.remaining()];
-        ByteBuffer fields = ByteBuffer.wrap(message).order(ByteOrder.nativeOrder());
-        fields.putInt(request.number()).putInt(VERSION | flags).putInt(payload.remaining());
-        fields.put(payload);
-        socket.send(message, files, deadline());
+        wire.send(VhostHeader.message(request.number(), flags, payload), files, deadline);
     }
 
-    private ByteBuffer receive(VhostRequest request, int size) throws IOException {
-        byte[] header = new byte[HEADER];
-        long deadline = deadline();
-        socket.receive(header, 0, deadline);
-        ByteBuffer fields = ByteBuffer.wrap(header).order(ByteOrder.nativeOrder());
-        int answered = fields.getInt();
-        int flags = fields.getInt();
-        int length = fields.getInt();
-        if (answered != request.number() || (flags & (VERSION_MASK | REPLY)) != (VERSION | REPLY) || length != size) {
-            throw new IOException(this + " answers " + request + " (" + request.number() + ", " + size
-                    + " bytes) with message " + answered + " of " + Integer.toUnsignedString(length)
-                    + " bytes and flags 0x" + Integer.toHexString(flags));
+    /** An answer. */
+    private record Reply(ByteBuffer payload, List<OwnedFd> files) {}
+
+    private Reply receive(VhostRequest request, int size, int mostFiles) throws IOException {
+        byte[] bytes = new byte[VhostHeader.BYTES];
+        List<OwnedFd> files = wire.receive(bytes, mostFiles, deadline);
+        try {
+            VhostHeader header = VhostHeader.of(bytes);
+            if (!header.isReplyTo(request) || header.size() != size) {
+                throw new IOException(this + " answers " + request + " (" + request.number() + ", " + size
+                        + " bytes) with " + header);
+            }
+            byte[] payload = new byte[size];
+            wire.receive(payload, 0, deadline);
+            return new Reply(ByteBuffer.wrap(payload).order(ByteOrder.nativeOrder()), files);
+        } catch (IOException | RuntimeException failure) {
+            files.forEach(OwnedFd::close);
+            throw failure;
         }
-        byte[] payload = new byte[size];
-        socket.receive(payload, 0, deadline);
-        return ByteBuffer.wrap(payload).order(ByteOrder.nativeOrder());
-    }
-
-    private long deadline() {
-        return System.nanoTime() + patience.toNanos();
     }
 
     /** Returns what is to be watched for the back end's end. */
     OwnedFd watched() {
-        return socket.fd();
+        return wire.fd();
+    }
+
+    /** Returns where the back end makes requests, if it does. */
+    @Nullable
+    BackEndChannel channel() {
+        return channel;
     }
 
     /** Whether the back end is there, and says nothing that it was not asked for. */
     boolean isQuiet() {
-        return socket.isQuiet();
+        return wire.isQuiet();
     }
 
     @Override
     public void close() {
-        socket.close();
+        wire.close();
+        BackEndChannel now = channel;
+        if (now != null) {
+            now.close();
+        }
     }
 
     @Override
     public String toString() {
-        return "back end at " + socket.fd();
+        return "back end at " + wire.fd();
     }
 }

@@ -16,7 +16,11 @@ enum VhostRequest {
     SET_PROTOCOL_FEATURES(16),
     GET_QUEUE_NUM(17),
     SET_VRING_ENABLE(18),
-    GET_CONFIG(24);
+    SET_BACKEND_REQUESTS_FD(21),
+    GET_CONFIG(24),
+    SET_CONFIG(25),
+    GET_INFLIGHT_FD(31),
+    SET_INFLIGHT_FD(32);
 
     private final int number;
 

@@ -5,6 +5,7 @@ import io.github.jkvm.virtio.ConfigSpace;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.EnumSet;
 
 /** A file system (virtio 1.2, 5.11) that another process serves, such as {@code virtiofsd}. It can't be saved: the back end has open files. */
 public final class VhostUserFs extends VhostUserDevice {
@@ -27,9 +28,17 @@ public final class VhostUserFs extends VhostUserDevice {
         this(name, at(socket), tag);
     }
 
-    VhostUserFs(String name, Connector connector, String tag) {
+    VhostUserFs(String name, BackEndAddress address, String tag) {
         // One queue for requests that may not wait, and one for all others.
-        super(name, DEVICE_ID, config(name, tag), connector, 0, QUEUE_SIZE, QUEUE_SIZE);
+        super(
+                name,
+                DEVICE_ID,
+                config(name, tag),
+                address,
+                EnumSet.of(ProtocolFeature.MULTIPLE_QUEUES, ProtocolFeature.REPLY_ACK),
+                0,
+                QUEUE_SIZE,
+                QUEUE_SIZE);
     }
 
     private static ConfigSpace config(String name, String tag) {

@@ -4,6 +4,7 @@ import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.kvm.ffi.Epoll;
+import io.github.jkvm.kvm.ffi.Libc;
 import io.github.jkvm.kvm.ffi.OwnedFd;
 import io.github.jkvm.kvm.ffi.UnixSocket;
 import io.github.jkvm.virtio.queue.DescriptorChain;
@@ -17,6 +18,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
@@ -28,7 +30,7 @@ import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /** A back end on a thread: answers each chain with what it reads. Written from the protocol's text, not from the front end's code. */
-final class TestBackEnd implements VhostUserDevice.Connector {
+final class TestBackEnd implements VhostUserDevice.BackEndAddress {
     static final long ALL_FEATURES = 1L << 30 | 1L << 32 | 1L << 28 | 1L << 29 | 1L << 34 | 0xFFFF;
 
     /** Requests in the order they came, with their payload as numbers. */
@@ -38,6 +40,7 @@ final class TestBackEnd implements VhostUserDevice.Connector {
     long protocol = 1L | 1L << 3 | 1L << 9;
     long queues = 16;
     byte[] config = new byte[60];
+    Duration patience = VhostUserDevice.PATIENCE;
 
     /** Request that is answered with nonsense, not at all, or with the connection's end. */
     volatile int wrongAt;
@@ -45,14 +48,32 @@ final class TestBackEnd implements VhostUserDevice.Connector {
     volatile int silentAt;
     volatile int endAt;
 
+    /** Whether chains are taken and not completed. */
+    volatile boolean holds;
+
+    /** What the front end has sent as configuration: offset, and bytes. */
+    final List<String> configWrites = new CopyOnWriteArrayList<>();
+
+    /** Notes on chains in flight that the front end gave to this one, made by another one; nothing if they are new. */
+    volatile String inheritedNotes = "";
+
+    /** What this one notes. */
+    volatile String notes = "";
+
     private volatile @Nullable UnixSocket current;
+    private volatile @Nullable UnixSocket channel;
 
     @Override
-    public UnixSocket connect() throws IOException {
+    public VhostWire connect() throws IOException {
         List<UnixSocket> ends = UnixSocket.pair("back end");
         current = ends.get(1);
         Thread.ofPlatform().daemon().start(() -> new Session(ends.get(1)).run());
-        return ends.get(0);
+        return VhostWire.over(ends.get(0));
+    }
+
+    @Override
+    public Duration patience() {
+        return patience;
     }
 
     /** Ends the connection as a process does that is killed. */
@@ -61,6 +82,32 @@ final class TestBackEnd implements VhostUserDevice.Connector {
         if (now != null) {
             now.close();
         }
+    }
+
+    /** Makes a request of its own, and returns the answer's last number if it wants one. */
+    long request(int type, int flags) throws IOException {
+        UnixSocket socket = channel;
+        if (socket == null) {
+            throw new IOException("the front end takes no requests");
+        }
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(5);
+        ByteBuffer message = ByteBuffer.allocate(12).order(ByteOrder.nativeOrder());
+        message.putInt(type).putInt(flags).putInt(0);
+        socket.send(message.array(), List.of(), deadline);
+        if ((flags & 8) == 0) {
+            return -1;
+        }
+        byte[] answer = new byte[20];
+        socket.receive(answer, 0, deadline);
+        ByteBuffer fields = ByteBuffer.wrap(answer).order(ByteOrder.nativeOrder());
+        if (fields.getInt() != type || fields.getInt() != (1 | 4) || fields.getInt() != 8) {
+            throw new IOException("that is no answer");
+        }
+        return fields.getLong();
+    }
+
+    boolean hasChannel() {
+        return channel != null;
     }
 
     private static final class Ring {
@@ -82,6 +129,7 @@ final class TestBackEnd implements VhostUserDevice.Connector {
         private final List<long[]> table = new ArrayList<>();
         private GuestMemory memory = new GuestMemory();
         private long chosen;
+        private List<OwnedFd> replyFiles = List.of();
 
         Session(UnixSocket socket) {
             this.socket = socket;
@@ -92,6 +140,10 @@ final class TestBackEnd implements VhostUserDevice.Connector {
                 epoll.add(socket.fd(), Epoll.IN, -1);
                 while (true) {
                     int count = epoll.await();
+                    if (socket.fd().isClosed()) {
+                        // Killed: what it is asked for is for the next one.
+                        return;
+                    }
                     for (int i = 0; i < count; i++) {
                         if (epoll.token(i) == -1) {
                             request();
@@ -116,6 +168,7 @@ final class TestBackEnd implements VhostUserDevice.Connector {
             socket.receive(payload, 0, deadline);
             ByteBuffer body = ByteBuffer.wrap(payload).order(ByteOrder.nativeOrder());
             log.add(type + "/" + payload.length + "/" + files.size());
+            replyFiles = List.of();
             if (type == endAt) {
                 throw new IOException("end");
             }
@@ -131,7 +184,7 @@ final class TestBackEnd implements VhostUserDevice.Connector {
                     .put(content);
             byte[] message = new byte[reply.rewind().remaining()];
             reply.get(message);
-            socket.send(message, List.of(), deadline);
+            socket.send(message, replyFiles, deadline);
         }
 
         private byte[] handle(int type, ByteBuffer body, List<OwnedFd> files) throws Exception {
@@ -140,6 +193,7 @@ final class TestBackEnd implements VhostUserDevice.Connector {
                 case 11 -> stop(body.getInt());
                 case 15 -> number(protocol);
                 case 17 -> number(queues);
+                case 31 -> makeNotes(body);
                 case 24 -> {
                     byte[] answer = new byte[body.remaining()];
                     body.get(answer);
@@ -173,8 +227,41 @@ final class TestBackEnd implements VhostUserDevice.Connector {
                     start(index);
                 }
                 case 13 -> ring((int) body.getLong()).call = files.get(0);
+                case 18 -> log.add("enable " + body.getInt() + " " + body.getInt());
+                case 21 -> channel = UnixSocket.over(files.get(0));
+                case 25 -> {
+                    int offset = body.getInt();
+                    body.position(12);
+                    configWrites.add(offset + "=" + body.get());
+                }
+                case 32 -> takeNotes(body, files.get(0));
                 default -> {}
             }
+        }
+
+        /** One page of memory. */
+        private byte[] makeNotes(ByteBuffer request) throws Exception {
+            int fd = Libc.memfd_create(arena.allocateFrom("notes"), 1);
+            Libc.ftruncate(fd, 4096);
+            replyFiles = List.of(new OwnedFd(fd, "notes"));
+            byte[] answer = new byte[24];
+            ByteBuffer.wrap(answer)
+                    .order(ByteOrder.nativeOrder())
+                    .putLong(4096)
+                    .putLong(0)
+                    .putShort(request.getShort(16))
+                    .putShort(request.getShort(18));
+            return answer;
+        }
+
+        private void takeNotes(ByteBuffer body, OwnedFd file) throws Exception {
+            long size = body.getLong();
+            MemorySegment memory = SharedRegion.map(arena, file, size, body.getLong());
+            inheritedNotes = memory.getString(0);
+            notes = "notes of " + System.identityHashCode(TestBackEnd.this) + " for " + body.getShort() + " queues of "
+                    + body.getShort();
+            memory.setString(0, notes);
+            file.close();
         }
 
         private byte[] number(long value) {
@@ -244,7 +331,7 @@ final class TestBackEnd implements VhostUserDevice.Connector {
             var chain = new DescriptorChain();
             do {
                 ring.queue.disableNotifications();
-                while (ring.queue.pop(chain) == PopResult.CHAIN) {
+                while (!holds && ring.queue.pop(chain) == PopResult.CHAIN) {
                     byte[] bytes = new byte[(int) chain.readableBytes()];
                     chain.reader().readExactly(MemorySegment.ofArray(bytes));
                     long written = chain.writer().write(MemorySegment.ofArray(bytes));

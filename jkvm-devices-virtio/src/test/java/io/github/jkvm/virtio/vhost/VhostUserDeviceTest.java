@@ -9,10 +9,15 @@ import io.github.jkvm.virtio.Feature;
 import io.github.jkvm.virtio.GuestDriver;
 import io.github.jkvm.virtio.queue.RingFormat;
 import io.github.jkvm.virtio.queue.TestDriver.Buffer;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -87,7 +92,7 @@ class VhostUserDeviceTest {
         backEnd.features = 1L << 30 | 1L << 32 | 1L << 29 | 1L << 40 | 1L << 6 | 1L << 11 | 1L << 20;
         device.offerPackedRings();
         assertThat(attach(device).offered())
-                .isEqualTo(1L << 6 | Feature.mask(Feature.EVENT_INDEX) | Feature.mask(Feature.VERSION_1));
+                .isEqualTo(1L << 6 | 1L << 11 | Feature.mask(Feature.EVENT_INDEX) | Feature.mask(Feature.VERSION_1));
     }
 
     @Test
@@ -104,7 +109,7 @@ class VhostUserDeviceTest {
 
     @Test
     void tellsTheAddressOfANetworkDevice() throws Exception {
-        var net = new VhostUserNet("net0", backEnd, new byte[] {2, 0, 0, 0, 0, 9});
+        var net = new VhostUserNet("net0", backEnd, new byte[] {2, 0, 0, 0, 0, 9}, 1);
         GuestDriver guest = attach(net);
         assertThat(guest.offered() & 0xFF_FFFF).isEqualTo(0xFFA3);
         assertThat(guest.config(0, 2)).isEqualTo(2);
@@ -145,20 +150,175 @@ class VhostUserDeviceTest {
         otherEnd.kill();
     }
 
-    @Test
-    void asksForAResetWhenTheBackEndIsGoneAndFindsTheNextOne() throws Exception {
-        GuestDriver guest = start(RingFormat.SPLIT);
-        echo(guest, 0, 1);
-        backEnd.kill();
+    private static void awaitWith(GuestDriver guest, BooleanSupplier condition) {
         guest.loop().runUntil(() -> {
             guest.loop().checkSources();
-            return guest.needsReset();
+            return condition.getAsBoolean();
         });
+    }
+
+    /** What a file system's back end knows of the guest is gone with it. */
+    @Test
+    void asksForAResetWhenTheBackEndIsGoneAndFindsTheNextOne() throws Exception {
+        var fs = new VhostUserFs("fs0", backEnd, "share");
+        GuestDriver guest = attach(fs);
+        guest.start(guest.offered());
+        echo(guest, 0, 1);
+        backEnd.kill();
+        awaitWith(guest, guest::needsReset);
         guest.setRegister(0x070, 0);
         guest.start(guest.offered());
         echo(guest, 0, 2);
         assertThat(guest.needsReset()).isFalse();
-        assertThat(device.counters()).containsEntry("connections", 2L).containsEntry("backEndLosses", 1L);
+        assertThat(fs.counters())
+                .containsEntry("connections", 2L)
+                .containsEntry("backEndLosses", 1L)
+                .containsEntry("resumptions", 0L);
+    }
+
+    /** No one can tell from packed rings what is under way. */
+    @ParameterizedTest
+    @EnumSource
+    void aDiskGoesOnWithTheNextBackEndIfNothingIsUnderWay(RingFormat format) throws Exception {
+        GuestDriver guest = start(format);
+        echo(guest, 0, 1);
+        backEnd.kill();
+        awaitWith(guest, () -> device.counters().get("backEndLosses") == 1);
+        if (format == RingFormat.PACKED) {
+            assertThat(guest.needsReset()).isTrue();
+            return;
+        }
+        guest.loop().advance(Duration.ofSeconds(1));
+        assertThat(guest.needsReset()).isFalse();
+        echo(guest, 0, 2);
+        echo(guest, 1, 3);
+        assertThat(device.counters()).containsEntry("resumptions", 1L).containsEntry("connections", 2L);
+    }
+
+    @Test
+    void aDiskAsksForAResetIfNoOneKnowsWhatIsUnderWay() throws Exception {
+        GuestDriver guest = start(RingFormat.SPLIT);
+        backEnd.holds = true;
+        guest.queue(0).add(guest.buffers().readable((byte) 1), guest.buffers().writable(1));
+        guest.kick(0);
+        backEnd.kill();
+        awaitWith(guest, guest::needsReset);
+        guest.loop().advance(Duration.ofSeconds(1));
+        assertThat(device.counters()).containsEntry("resumptions", 0L);
+    }
+
+    /** "To support reconnecting after restart or crash, back-end may need to resubmit inflight I/Os" (Inflight I/O tracking). */
+    @Test
+    void theNextBackEndGetsTheNotesOfTheOneBefore() throws Exception {
+        backEnd.protocol |= 1L << 12;
+        GuestDriver guest = start(RingFormat.SPLIT);
+        echo(guest, 0, 1);
+        String notes = backEnd.notes;
+        assertThat(notes).endsWith("for 2 queues of 64");
+        assertThat(backEnd.inheritedNotes).as("new memory").isEmpty();
+        backEnd.holds = true;
+        Buffer answer = guest.buffers().writable(1);
+        guest.queue(0).add(guest.buffers().readable((byte) 7), answer);
+        guest.kick(0);
+        int interrupts = guest.interrupts();
+        backEnd.kill();
+        awaitWith(guest, () -> device.counters().get("backEndLosses") == 1);
+        backEnd.holds = false;
+        guest.loop().advance(Duration.ofSeconds(1));
+        awaitWith(guest, () -> guest.queue(0).takeUsed().isPresent());
+        assertThat(guest.buffers().bytes(answer)).containsExactly(7);
+        assertThat(backEnd.inheritedNotes).isEqualTo(notes);
+        assertThat(guest.interrupts())
+                .as("also for what may have been completed before")
+                .isGreaterThan(interrupts);
+        guest.setRegister(0x070, 0);
+        guest.start(guest.offered());
+        assertThat(backEnd.inheritedNotes).as("new memory after a reset").isEmpty();
+        echo(guest, 0, 2);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 1 | 8})
+    void readsTheConfigurationAgainWhenTheBackEndSaysSo(int flags) throws Exception {
+        backEnd.protocol |= 1L << 5;
+        GuestDriver guest = start(RingFormat.SPLIT);
+        int before = guest.interrupts();
+        backEnd.config[0] = 0x77;
+        var answer = CompletableFuture.supplyAsync(() -> {
+            try {
+                return backEnd.request(2, flags);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+        awaitWith(guest, () -> guest.config(0, 8) == 0x77);
+        assertThat(answer.get()).isEqualTo((flags & 8) == 0 ? -1 : 0);
+        assertThat(guest.interrupts()).isGreaterThan(before);
+        assertThat(guest.config(34, 2)).as("queues").isEqualTo(2);
+        assertThat(device.counters()).containsEntry("configChanges", 1L).containsEntry("backEndLosses", 0L);
+        echo(guest, 0, 1);
+    }
+
+    @Test
+    void leavesABackEndThatMakesOtherRequests() throws Exception {
+        backEnd.protocol |= 1L << 5;
+        GuestDriver guest = start(RingFormat.SPLIT);
+        backEnd.request(3, 1);
+        awaitWith(guest, () -> device.counters().get("backEndLosses") == 1);
+    }
+
+    @Test
+    void tellsTheBackEndWhatTheDriverWrites() throws Exception {
+        GuestDriver guest = start(RingFormat.SPLIT);
+        guest.setConfig(32, 1, 1);
+        guest.setConfig(33, 1, 1);
+        guest.setConfig(32, 1, 0);
+        assertThat(backEnd.configWrites).containsExactly("32=0", "32=1", "32=0");
+    }
+
+    @Test
+    void usesAsManyPairsAsTheDriverSays() throws Exception {
+        var net = new VhostUserNet("net0", backEnd, new byte[6], 2);
+        GuestDriver guest = attach(net);
+        assertThat(guest.config(8, 2)).as("max_virtqueue_pairs").isEqualTo(2);
+        guest.start(guest.offered());
+        assertThat(backEnd.log).contains("enable 0 1", "enable 1 1", "enable 2 0", "enable 3 0");
+        assertThat(command(guest, 4, 4, 0, 2, 0)).isZero();
+        assertThat(backEnd.log).contains("enable 2 1", "enable 3 1");
+        echo(guest, 3, 9);
+        assertThat(command(guest, 4, 4, 0, 3, 0)).as("more than there are").isEqualTo(1);
+        assertThat(command(guest, 4, 4, 0, 0, 0)).as("none").isEqualTo(1);
+        assertThat(command(guest, 4, 1, 0, 1, 0)).as("another command").isEqualTo(1);
+        assertThat(command(guest, 4, 4)).as("half a command").isEqualTo(1);
+        assertThat(backEnd.log.stream().filter("12/8/1"::equals))
+                .as("the commands' queue stays here")
+                .hasSize(4);
+    }
+
+    /** "controlq: index 2 if VIRTIO_NET_F_MQ is not negotiated" (virtio 1.2, 5.1.2). */
+    @Test
+    void takesCommandsOnTheThirdQueueWithoutSeveralPairs() throws Exception {
+        var net = new VhostUserNet("net0", backEnd, new byte[6], 2);
+        GuestDriver guest = attach(net);
+        guest.start(guest.offered() & ~(1L << 22));
+        assertThat(command(guest, 2, 4, 0, 1, 0)).as("not agreed on").isEqualTo(1);
+        echo(guest, 1, 4);
+        guest.negotiate(guest.offered() & ~(1L << 17));
+        assertThat(guest.status() & 8)
+                .as("5.1.3.1: several pairs need commands")
+                .isZero();
+    }
+
+    private static int command(GuestDriver guest, int queue, int... bytes) {
+        byte[] content = new byte[bytes.length];
+        for (int i = 0; i < bytes.length; i++) {
+            content[i] = (byte) bytes[i];
+        }
+        Buffer status = guest.buffers().writable(1);
+        guest.queue(queue).add(guest.buffers().readable(content), status);
+        guest.kick(queue);
+        awaitWith(guest, () -> guest.queue(queue).takeUsed().isPresent());
+        return guest.buffers().bytes(status)[0];
     }
 
     @ParameterizedTest
@@ -188,6 +348,7 @@ class VhostUserDeviceTest {
 
     @Test
     void doesNotWaitForABackEndForEver() throws Exception {
+        backEnd.patience = Duration.ofMillis(200);
         GuestDriver guest = attach(device);
         backEnd.silentAt = 5;
         guest.start(guest.offered());
