@@ -3,6 +3,8 @@ package io.github.jkvm.virtio.fuzz;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
+import io.github.jkvm.GuestAddress;
+import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.virtio.Feature;
 import io.github.jkvm.virtio.GuestDriver;
 import io.github.jkvm.virtio.VirtioDevice;
@@ -14,6 +16,7 @@ import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
@@ -47,13 +50,24 @@ public final class DeviceFuzz {
         void make(Choices choices, int queue, TestBuffers buffers, List<Buffer> chain);
     }
 
-    private final Supplier<? extends VirtioDevice> devices;
+    private final Function<Choices, ? extends VirtioDevice> devices;
     private final Requests requests;
+    private final Supplier<MemoryRegion> memory;
 
     /** Prepares to fuzz devices of a kind. */
     public DeviceFuzz(Supplier<? extends VirtioDevice> devices, Requests requests) {
+        this(
+                choices -> devices.get(),
+                requests,
+                () -> MemoryRegion.onHeap(GuestAddress.ZERO, GuestDriver.MEMORY_BYTES));
+    }
+
+    /** Prepares to fuzz devices that have choices to make of their own, in guests with memory of {@link GuestDriver#MEMORY_BYTES} bytes. */
+    public DeviceFuzz(
+            Function<Choices, ? extends VirtioDevice> devices, Requests requests, Supplier<MemoryRegion> memory) {
         this.devices = devices;
         this.requests = requests;
+        this.memory = memory;
     }
 
     /** Runs as many cases as the tests are told to. */
@@ -73,7 +87,7 @@ public final class DeviceFuzz {
 
     /** Runs cases on one device, each of which may allocate so many bytes. */
     public void run(Choices choices, int cases, long allocationLimit) {
-        VirtioDevice device = devices.get();
+        VirtioDevice device = devices.apply(choices);
         var session = new Session(choices, device, choices.oneIn(2) ? RingFormat.PACKED : RingFormat.SPLIT);
         try {
             for (int i = 0; i < cases; i++) {
@@ -102,7 +116,11 @@ public final class DeviceFuzz {
 
         Session(Choices choices, VirtioDevice device, RingFormat format) {
             this.choices = choices;
-            guest = GuestDriver.start(device, format);
+            if (format == RingFormat.PACKED) {
+                device.offerPackedRings();
+            }
+            guest = GuestDriver.attach(device, memory.get());
+            guest.start(guest.offered());
             queues = guest.queues();
         }
 
@@ -120,6 +138,9 @@ public final class DeviceFuzz {
             }
             if (choices.oneIn(8)) {
                 guest.loop().advance(Duration.ofMillis(choices.below(2_000)));
+            }
+            if (choices.oneIn(4)) {
+                guest.loop().checkSources();
             }
             guest.run();
             if (!corrupt && !guest.needsReset()) {
