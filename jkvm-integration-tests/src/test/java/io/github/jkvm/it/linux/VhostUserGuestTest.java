@@ -92,8 +92,16 @@ class VhostUserGuestTest {
                 guest.run("umount /mnt && rmmod virtiofs && modprobe virtiofs");
             }
             assertThat(fs.counters().get("backEndLosses")).isZero();
-            assertThat(fs.counters().get("kicks")).isPositive();
-            assertThat(fs.counters().get("calls")).isPositive();
+            if (transport == GuestTransport.PCI) {
+                assertThat(fs.counters().get("calls"))
+                        .as("interrupts that came by here")
+                        .isLessThan(50);
+            } else {
+                assertThat(fs.counters().get("calls")).isGreaterThan(50);
+            }
+            assertThat(fs.counters().get("kicks"))
+                    .as("notifications that came by here")
+                    .isLessThan(50);
         }
     }
 }
