@@ -33,7 +33,8 @@ final class TestkitCosts {
             try (MicroGuest guest = MicroGuest.builder().build()) {
                 guest.load(CODE);
                 GuestStop stop = guest.run();
-                if (!(stop instanceof GuestStop.Halted) || !guest.text(Port.DEBUG).equals("!")) {
+                if (!(stop instanceof GuestStop.Halted)
+                        || !guest.text(Port.DEBUG).equals("!")) {
                     throw new IllegalStateException(guest.report());
                 }
             }

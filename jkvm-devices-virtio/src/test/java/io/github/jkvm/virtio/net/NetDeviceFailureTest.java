@@ -92,7 +92,8 @@ class NetDeviceFailureTest {
         backend.offloads = Set.of();
         NetDevice device = NetDevice.builder("net0", backend).build();
         var guest = NetGuest.start(device, format);
-        // 64 chains of 16 pieces: room for 1780 bytes behind a header, in one piece more than a call of the kernel takes.
+        // 64 chains of 16 pieces: room for 1780 bytes behind a header, in one piece more than a call of the kernel
+        // takes.
         Buffer[] pieces = new Buffer[16];
         Arrays.setAll(pieces, i -> guest.driver.buffers().writable(i == 0 ? 13 : 1));
         for (int i = 0; i < 64; i++) {

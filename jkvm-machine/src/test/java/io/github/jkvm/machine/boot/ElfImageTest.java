@@ -63,8 +63,9 @@ class ElfImageTest {
                 .entry(0x10_0000)
                 .load(0x10_0000, 0x10_0000, CODE, 16)
                 .build();
-        BootParameters parameters =
-                BootFixtures.parameters().commandLine(CommandLine.parse("quiet")).build();
+        BootParameters parameters = BootFixtures.parameters()
+                .commandLine(CommandLine.parse("quiet"))
+                .build();
 
         assertThatThrownBy(() -> ElfImage.of(file).load(memory, parameters))
                 .isInstanceOf(IllegalArgumentException.class)
