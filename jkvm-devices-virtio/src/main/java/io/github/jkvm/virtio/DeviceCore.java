@@ -272,7 +272,12 @@ final class DeviceCore {
     void notifyQueue(int index) {
         if (live && queues[index].isActive()) {
             notifications.increment();
-            guarded(() -> device.notified(queues[index]));
+            // As guarded does, without an object for each notification.
+            try {
+                device.notified(queues[index]);
+            } catch (RuntimeException e) {
+                failed(e);
+            }
         }
     }
 
