@@ -42,6 +42,8 @@ final class VirtioNetworks {
             System.err.println("jkvm's network card: " + card.counters());
         } finally {
             server.destroy();
+            // The other one goes with its descriptor.
+            host("ip", "link", "del", TAP_OF_QEMU);
         }
     }
 
