@@ -31,6 +31,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 class DriverReloadGuestTest {
     private static final int SAMPLE_BYTES = 1 << 20;
     private static final long MIB = 1L << 20;
+
+    /** How often a driver goes and comes back. */
+    private static final int RELOADS = 100;
+
     private static final Duration LIMIT = Duration.ofMinutes(8);
 
     @TempDir
@@ -73,16 +77,11 @@ class DriverReloadGuestTest {
         }
     }
 
-    /** How often a driver goes and comes back: a hundred times, and fewer where only the registers are others. */
-    private int times() {
-        return transport == GuestTransport.PCI ? 100 : 20;
-    }
-
     /** Has a driver go and come back, and asserts that the device was reset each time, and has nothing to complain of. */
     private void reload(String name, VirtioDevice device) throws InterruptedException {
-        guest.run("/root/reload " + name + " " + times(), LIMIT);
+        guest.run("/root/reload " + name + " " + RELOADS, LIMIT);
         assertThat(device.counters())
-                .containsEntry("resets", (long) times())
+                .containsEntry("resets", (long) RELOADS)
                 .containsEntry("queueFaults", 0L)
                 .containsEntry("failures", 0L);
     }
@@ -146,7 +145,7 @@ class DriverReloadGuestTest {
         assertThat(guest.run("grep MemTotal /proc/meminfo")).isEqualTo(total);
         assertThat(family.balloon.counters()).containsEntry("pagesRejected", 0L);
         // The device keeps the buffer for statistics until it wants new ones (virtio 1.2, 5.5.6.3).
-        assertThat(family.balloon.counters().get("chainsDropped")).isLessThanOrEqualTo(times());
+        assertThat(family.balloon.counters().get("chainsDropped")).isLessThanOrEqualTo(RELOADS);
     }
 
     @Test
