@@ -101,6 +101,7 @@ public final class MicroVmExtension
 
     /** Makes a guest that JUnit closes when the context ends. */
     private static MicroGuest make(MicroVm wanted, Class<?> testClass, ExtensionContext context) {
+        RequiresKvmCondition.skipWithoutKvm();
         MicroGuest guest = MicroGuest.builder()
                 .memory(wanted.memory())
                 .mode(wanted.mode())

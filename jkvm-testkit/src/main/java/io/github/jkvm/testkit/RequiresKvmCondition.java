@@ -3,11 +3,14 @@ package io.github.jkvm.testkit;
 import io.github.jkvm.Capability;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
 import org.junit.jupiter.api.extension.ExecutionCondition;
 import org.junit.jupiter.api.extension.ExtensionConfigurationException;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.platform.commons.support.AnnotationSupport;
+import org.opentest4j.TestAbortedException;
 
 /** Decides on {@link RequiresKvm}; JUnit makes it. */
 public final class RequiresKvmCondition implements ExecutionCondition {
@@ -18,8 +21,24 @@ public final class RequiresKvmCondition implements ExecutionCondition {
     @Override
     public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
         return AnnotationSupport.findAnnotation(context.getElement(), RequiresKvm.class)
-                .map(required -> decide(missing(required, HostProbe.result())))
+                .map(required -> decide(missing(required, HostProbe.result()), skips()))
                 .orElse(ConditionEvaluationResult.enabled("needs no hypervisor"));
+    }
+
+    /**
+     * Skips the test under way where the host can't run guests, or fails it if skipping is forbidden. A {@link MicroVm} on a field or parameter is no
+     * annotation of the class or method that JUnit asks conditions about.
+     */
+    static void skipWithoutKvm() {
+        RequiresKvm required = Objects.requireNonNull(MicroVm.class.getAnnotation(RequiresKvm.class));
+        ConditionEvaluationResult decision = decide(missing(required, HostProbe.result()), skips());
+        if (decision.isDisabled()) {
+            throw new TestAbortedException(decision.getReason().orElseThrow());
+        }
+    }
+
+    private static @Nullable String skips() {
+        return System.getProperty(RequiresKvm.SKIPS_PROPERTY);
     }
 
     static List<String> missing(RequiresKvm required, HostProbe.Result host) {
@@ -44,12 +63,18 @@ public final class RequiresKvmCondition implements ExecutionCondition {
         return missing;
     }
 
-    private static ConditionEvaluationResult decide(List<String> missing) {
+    /**
+     * Decides what becomes of a test.
+     *
+     * @param missing what the host lacks
+     * @param skips the value of the property that forbids skipping; null if it is not set
+     */
+    static ConditionEvaluationResult decide(List<String> missing, @Nullable String skips) {
         if (missing.isEmpty()) {
             return ConditionEvaluationResult.enabled("the host has what the test needs");
         }
         String reason = String.join("; ", missing);
-        if ("fail".equals(System.getProperty(RequiresKvm.SKIPS_PROPERTY))) {
+        if ("fail".equals(skips)) {
             throw new ExtensionConfigurationException("this host can't run the test, and -D"
                     + RequiresKvm.SKIPS_PROPERTY + "=fail forbids skipping: " + reason);
         }

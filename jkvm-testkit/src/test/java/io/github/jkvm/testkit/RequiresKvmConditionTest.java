@@ -1,12 +1,15 @@
 package io.github.jkvm.testkit;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.jkvm.Availability;
 import io.github.jkvm.Capability;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtensionConfigurationException;
 
 class RequiresKvmConditionTest {
     private static final HostProbe.Result EMULATING_HOST = new HostProbe.Result(
@@ -41,6 +44,24 @@ class RequiresKvmConditionTest {
                         "the hypervisor lacks DIRTY_RING",
                         "the host lacks LONG_MODE_EXCEPTIONS: int3 ended in Shutdown[]",
                         "a VM can have 4 vCPUs, the test needs 5");
+    }
+
+    @Test
+    void skipsWithASentenceOfAllThatIsMissing() {
+        var decision = RequiresKvmCondition.decide(List.of("the hypervisor lacks DIRTY_RING", "no second thing"), null);
+        assertThat(decision.isDisabled()).isTrue();
+        assertThat(decision.getReason()).contains("the hypervisor lacks DIRTY_RING; no second thing");
+        assertThat(RequiresKvmCondition.decide(List.of("something"), "yes").isDisabled())
+                .isTrue();
+    }
+
+    @Test
+    void failsInsteadOfSkippingWhereThatIsForbidden() {
+        assertThatThrownBy(() -> RequiresKvmCondition.decide(List.of("no /dev/kvm"), "fail"))
+                .isInstanceOf(ExtensionConfigurationException.class)
+                .hasMessage(
+                        "this host can't run the test, and -Djkvm.testkit.skips=fail forbids skipping: no /dev/kvm");
+        assertThat(RequiresKvmCondition.decide(List.of(), "fail").isDisabled()).isFalse();
     }
 
     @Test
