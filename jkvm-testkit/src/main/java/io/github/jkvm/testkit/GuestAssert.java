@@ -63,6 +63,20 @@ public final class GuestAssert extends AbstractAssert<GuestAssert, MicroGuest> {
     }
 
     /**
+     * Runs the guest, which reports a number before its deadline and before it stops otherwise. It can be run on, to its next report.
+     *
+     * @param value what it writes to {@link MicroGuest#REPORT_PORT}
+     * @return this
+     */
+    public GuestAssert reports(int value) {
+        GuestStop stop = guest().run(guest().deadline());
+        if (!stop.equals(new GuestStop.Reported(value))) {
+            throw notAs("to report 0x" + Integer.toHexString(value), guest().deadline(), stop);
+        }
+        return this;
+    }
+
+    /**
      * Runs the guest, whose processor gives up before its deadline.
      *
      * @return this
@@ -86,7 +100,7 @@ public final class GuestAssert extends AbstractAssert<GuestAssert, MicroGuest> {
     }
 
     /**
-     * Runs the guest, which prints a text to either port before its deadline and before it stops otherwise. What it has printed before does
+     * Runs the guest, which prints a text to the debug port before its deadline and before it stops otherwise. What it has printed before does
      * not count. The guest stays where the last byte was printed, and can be run on.
      *
      * @param text the text

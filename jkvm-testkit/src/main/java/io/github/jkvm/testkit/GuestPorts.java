@@ -86,6 +86,8 @@ final class GuestPorts implements ExitHandler {
         exits.add(ExitKind.PORT_OUT, port, size, value);
         if (port == MicroGuest.EXIT_PORT) {
             stop(new GuestStop.PoweredOff((int) value));
+        } else if (port == MicroGuest.REPORT_PORT) {
+            stop(new GuestStop.Reported((int) value));
         } else if (size == 1 && port == DebugConsole.PORT) {
             print(Port.DEBUG, (int) value);
         } else if (size == 1 && port == SERIAL) {

@@ -49,6 +49,7 @@ final class GuestReport {
             case null -> "not yet";
             case GuestStop.Halted() -> "by a halt instruction";
             case GuestStop.PoweredOff(int status) -> "by itself, with status " + status;
+            case GuestStop.Reported(int value) -> "to report 0x" + Integer.toHexString(value);
             case GuestStop.TripleFaulted() -> "by a triple fault";
             case GuestStop.TouchedNothing(GuestExit access) -> "at an address without memory or device: " + access;
             case GuestStop.Printed() -> "when it had printed what was waited for";

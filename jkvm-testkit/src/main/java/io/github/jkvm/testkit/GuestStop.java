@@ -16,6 +16,13 @@ public sealed interface GuestStop {
      */
     record PoweredOff(int status) implements GuestStop {}
 
+    /**
+     * It reported something, by a write to {@link MicroGuest#REPORT_PORT}. Running it again goes on behind that.
+     *
+     * @param value what it wrote
+     */
+    record Reported(int value) implements GuestStop {}
+
     /** Its processor gave up: an exception while it delivered a double fault, for want of an interrupt table for instance. */
     record TripleFaulted() implements GuestStop {}
 

@@ -41,6 +41,7 @@ import org.jspecify.annotations.Nullable;
  * <tr><td>{@link #CODE_16}, {@link #CODE}</td><td>where {@link #load(byte[])} puts code; the stack grows down from there</td></tr>
  * <tr><td>port 0xe9</td><td>takes text ({@link Port#DEBUG})</td></tr>
  * <tr><td>ports 0x3f8 to 0x3ff</td><td>a serial port that only sends ({@link Port#SERIAL})</td></tr>
+ * <tr><td>port {@link #REPORT_PORT}</td><td>stops the guest for the test to look, with the number written</td></tr>
  * <tr><td>port {@link #EXIT_PORT}</td><td>ends the guest with the status written</td></tr>
  * </table>
  *
@@ -53,13 +54,19 @@ import org.jspecify.annotations.Nullable;
  * }
  *
  * <p>A port without a device reads as all ones and swallows writes, as on a PC. An address without memory or device stops the guest. There
- * is no interrupt controller unless {@link #vm()} is asked for one before the first run, so a halt ends a run.
+ * is no interrupt controller unless {@link MicroGuestBuilder#prepare} makes one, so a halt ends a run; with one a halted guest waits.
  *
  * <p>One thread at a time uses it. {@link #close()} may be called by any.
  */
 public final class MicroGuest implements AutoCloseable {
     /** A write here ends the guest; the value, of 1, 2 or 4 bytes, is its status. */
     public static final int EXIT_PORT = DebugExit.PORT;
+
+    /**
+     * A write here stops the guest until it is run again; the value, of 1, 2 or 4 bytes, is what it reports. This is where the firmware of a PC writes how far
+     * it has come.
+     */
+    public static final int REPORT_PORT = 0x80;
 
     /** Where 16-bit code goes; all segments begin at 0. */
     public static final long CODE_16 = 0x8000;
@@ -88,6 +95,7 @@ public final class MicroGuest implements AutoCloseable {
         deadline = builder.deadline();
         vm = X86Vm.of(builder.hypervisor().createVm());
         try {
+            builder.prepareVm(vm);
             ram = vm.addMemory(GuestAddress.ZERO, MemoryBacking.anonymous(memorySize));
             vcpu = vm.createVCpu(0);
             vcpu.setCpuid(builder.cpuid());
@@ -380,7 +388,7 @@ public final class MicroGuest implements AutoCloseable {
     }
 
     /**
-     * Returns the VM, for what this class does not offer. Created without an interrupt controller.
+     * Returns the VM, for what this class does not offer.
      *
      * @return the VM
      */

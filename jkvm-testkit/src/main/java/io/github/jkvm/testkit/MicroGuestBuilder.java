@@ -2,11 +2,14 @@ package io.github.jkvm.testkit;
 
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.asm.Assembler;
 import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.X86Hypervisor;
+import io.github.jkvm.x86.X86Vm;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** Describes a {@link MicroGuest}. May be used again for another one; belongs to one thread. */
@@ -24,6 +27,7 @@ public final class MicroGuestBuilder {
     private long memorySize = DEFAULT_MEMORY;
     private EntryMode mode = EntryMode.LONG64;
     private Duration deadline = DEFAULT_DEADLINE;
+    private Consumer<X86Vm> preparation = vm -> {};
     private @Nullable Hypervisor hypervisor;
 
     MicroGuestBuilder() {}
@@ -71,10 +75,25 @@ public final class MicroGuestBuilder {
     }
 
     /**
+     * Sets what is done to the VM before it has memory and a processor: interrupt controllers are made then, and dirty rings.
+     *
+     * <p>{@snippet lang = java :
+     * MicroGuest.builder().prepare(X86Vm::createIrqChip).build();
+     * }
+     *
+     * @param vmSetup called once for each guest, with its new VM
+     * @return this
+     */
+    public MicroGuestBuilder prepare(Consumer<X86Vm> vmSetup) {
+        preparation = Objects.requireNonNull(vmSetup, "preparation");
+        return this;
+    }
+
+    /**
      * Sets what runs it.
      *
-     * @param x86 a hypervisor for x86; stays the caller's to close. Without one, all guests of the JVM share one that is opened when first
-     *     needed.
+     * @param x86 a hypervisor for x86, such as a {@link io.github.jkvm.testkit.scripted.ScriptedHypervisor}; stays the caller's to close. Without
+     *     one, all guests of the JVM share one that is opened when first needed.
      * @return this
      */
     public MicroGuestBuilder hypervisor(Hypervisor x86) {
@@ -92,6 +111,31 @@ public final class MicroGuestBuilder {
         return new MicroGuest(this);
     }
 
+    /**
+     * Makes the guest, with code loaded.
+     *
+     * <p>{@snippet lang = java :
+     * try (var guest = MicroGuest.builder().build(code -> code.mov(EAX, 42).hlt())) {
+     *     assertThat(guest).halts();
+     * }
+     * }
+     *
+     * @param program writes the code, as for {@link MicroGuest#load(Consumer)}
+     * @return the guest, to be closed by the caller
+     * @throws IllegalArgumentException if the program can't be assembled or does not fit
+     * @throws io.github.jkvm.HypervisorException if the host has no hypervisor or refuses
+     */
+    public MicroGuest build(Consumer<Assembler> program) {
+        MicroGuest guest = build();
+        try {
+            guest.load(program);
+        } catch (Throwable t) {
+            guest.close();
+            throw t;
+        }
+        return guest;
+    }
+
     long memorySize() {
         return memorySize;
     }
@@ -102,6 +146,10 @@ public final class MicroGuestBuilder {
 
     Duration deadline() {
         return deadline;
+    }
+
+    void prepareVm(X86Vm vm) {
+        preparation.accept(vm);
     }
 
     Hypervisor hypervisor() {
