@@ -1,5 +1,8 @@
 package io.github.jkvm.testkit.scripted;
 
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.asm.Reg32.EAX;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.GuestAddress;
@@ -7,6 +10,8 @@ import io.github.jkvm.Hypervisor;
 import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.VmExit;
+import io.github.jkvm.testkit.asm.Assembler;
+import io.github.jkvm.testkit.asm.Mode;
 import io.github.jkvm.x86.Registers;
 import io.github.jkvm.x86.Segment;
 import io.github.jkvm.x86.X86VCpu;
@@ -45,7 +50,7 @@ public final class ContractGuest implements AutoCloseable {
             vm = X86Vm.of(hypervisor.createVm());
             prepare.accept(vm);
             ram = vm.addMemory(GuestAddress.ZERO, MemoryBacking.anonymous(RAM_SIZE));
-            vm.memory().write(CODE, guest.code().toArray());
+            guest.code().load(vm.memory());
             writeHandlers();
             vcpu = createVCpu(0);
         } catch (Throwable t) {
@@ -60,23 +65,16 @@ public final class ContractGuest implements AutoCloseable {
             int vector = PairedGuest.PIC_BASE + irq;
             int address = HANDLERS + irq * 0x40;
             vm.memory().writeShort(4L * vector, (short) address);
-            // push eax; mov al, vector; out REPORT, al; mov al, 0x20; out 0x20, al; pop eax; iret
-            byte[] code = {
-                0x66,
-                0x50,
-                (byte) 0xB0,
-                (byte) vector,
-                (byte) 0xE6,
-                (byte) PairedGuest.REPORT,
-                (byte) 0xB0,
-                0x20,
-                (byte) 0xE6,
-                0x20,
-                0x66,
-                0x58,
-                (byte) 0xCF
-            };
-            vm.memory().write(address, code);
+            new Assembler(Mode.BITS16, address)
+                    .push(EAX)
+                    .mov(AL, vector)
+                    .out(PairedGuest.REPORT, AL)
+                    .mov(AL, 0x20)
+                    .out(0x20, AL)
+                    .pop(EAX)
+                    .iretw()
+                    .assemble()
+                    .load(vm.memory());
         }
     }
 

@@ -37,6 +37,7 @@ public interface ExitContract extends HypervisorContract {
             assertThat(guest.run()).isEqualTo(new VmExit.PortIn(0x3F8, 2, 1));
             guest.vcpu.respond(bytes(0xCD, 0xAB));
             assertThat(guest.run()).isEqualTo(new VmExit.PortOut(0x14, 2, 1, bytes(0xCD, 0xAB)));
+            assertThat(guest.run()).isEqualTo(new VmExit.PortOut(0x3F8, 4, 1, bytes(0x21, 0x43, 0x65, 0x87)));
             assertThat(guest.run()).isEqualTo(new VmExit.Halt());
         }
     }
@@ -163,7 +164,13 @@ public interface ExitContract extends HypervisorContract {
             assertThat(guest.vcpu.run(recorder, ContractGuest.LONG)).isEqualTo(new VmExit.Halt());
             assertThat(recorder.calls)
                     .containsExactly(
-                            "out 10/1=41", "in 11/1", "out 12/1=2", "out 3f8/2=1234", "in 3f8/2", "out 14/2=5");
+                            "out 10/1=41",
+                            "in 11/1",
+                            "out 12/1=2",
+                            "out 3f8/2=1234",
+                            "in 3f8/2",
+                            "out 14/2=5",
+                            "out 3f8/4=87654321");
         }
     }
 

@@ -78,7 +78,7 @@ public interface LifetimeContract extends HypervisorContract {
 
     @Test
     default void closingAVmEndsTheRunOfItsVCpuWithAnException() throws InterruptedException {
-        for (int i = 0; i < repeats(50); i++) {
+        for (int i = 0; i < repeats(200); i++) {
             try (var guest = start(PairedGuest.OUT_LOOP)) {
                 AtomicReference<Throwable> thrown = new AtomicReference<>();
                 CountDownLatch running = new CountDownLatch(1);
@@ -127,7 +127,7 @@ public interface LifetimeContract extends HypervisorContract {
 
     @Test
     default void closingAVmFromTwoThreadsReturnsWhenItIsClosed() throws InterruptedException {
-        for (int i = 0; i < repeats(50); i++) {
+        for (int i = 0; i < repeats(100); i++) {
             try (var guest = start(PairedGuest.TIGHT_LOOP)) {
                 AtomicReference<Throwable> thrown = new AtomicReference<>();
                 Thread runner = runner(guest.vcpu::run, thrown);
@@ -160,7 +160,7 @@ public interface LifetimeContract extends HypervisorContract {
 
     @Test
     default void exitHandlersOfTwoVCpusMayCloseTheVmAtTheSameTime() throws InterruptedException {
-        for (int i = 0; i < repeats(20); i++) {
+        for (int i = 0; i < repeats(50); i++) {
             try (var guest = start(PairedGuest.OUT_LOOP)) {
                 VCpu second = guest.createVCpu(1);
                 CountDownLatch both = new CountDownLatch(2);

@@ -1,9 +1,24 @@
 package io.github.jkvm.testkit.scripted;
 
+import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Reg16.AX;
+import static io.github.jkvm.testkit.asm.Reg16.CX;
+import static io.github.jkvm.testkit.asm.Reg16.DI;
+import static io.github.jkvm.testkit.asm.Reg16.DX;
+import static io.github.jkvm.testkit.asm.Reg16.SI;
+import static io.github.jkvm.testkit.asm.Reg32.EAX;
+import static io.github.jkvm.testkit.asm.Reg32.EBX;
+import static io.github.jkvm.testkit.asm.Reg32.ECX;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
+
 import io.github.jkvm.Bytes;
+import io.github.jkvm.testkit.asm.Assembler;
+import io.github.jkvm.testkit.asm.GuestCode;
+import io.github.jkvm.testkit.asm.Label;
+import io.github.jkvm.testkit.asm.Mode;
 import io.github.jkvm.x86.Registers;
 import java.util.Arrays;
-import java.util.HexFormat;
+import java.util.function.Consumer;
 
 /**
  * A guest in two forms that do the same: 16-bit code for a processor, and a program for the scripted hypervisor.
@@ -11,7 +26,7 @@ import java.util.HexFormat;
  * @param code the code, which begins at {@link ContractGuest#CODE}
  * @param program the program
  */
-public record PairedGuest(Bytes code, GuestProgram program) {
+public record PairedGuest(GuestCode code, GuestProgram program) {
     /** Port that guests write when they want the test to look. */
     static final int REPORT = 0x80;
 
@@ -26,15 +41,17 @@ public record PairedGuest(Bytes code, GuestProgram program) {
 
     static final int MSR = 0x4B00_1234;
 
-    static final PairedGuest HALT = of("f4", ScriptedGuest::halt);
+    static final PairedGuest HALT = of(Assembler::hlt, ScriptedGuest::halt);
 
     /** Jumps to itself. */
-    static final PairedGuest TIGHT_LOOP = of("ebfe", ScriptedGuest::spin);
+    static final PairedGuest TIGHT_LOOP = of(a -> a.jmp(a.here("forever")), ScriptedGuest::spin);
 
     /** Writes port 0x10 for ever. */
     static final PairedGuest OUT_LOOP = of(
-            "e610" // out 0x10, al
-                    + "ebfc", // jmp to it
+            a -> {
+                Label again = a.here("again");
+                a.out(0x10, AL).jmp(again);
+            },
             guest -> {
                 while (true) {
                     guest.portOut(0x10, 1, 0);
@@ -42,41 +59,33 @@ public record PairedGuest(Bytes code, GuestProgram program) {
             });
 
     static final PairedGuest PORTS = of(
-            "b041" // mov al, 0x41
-                    + "e610" // out 0x10, al
-                    + "e411" // in al, 0x11
-                    + "e612" // out 0x12, al
-                    + "baf803" // mov dx, 0x3f8
-                    + "b83412" // mov ax, 0x1234
-                    + "ef" // out dx, ax
-                    + "ed" // in ax, dx
-                    + "e714" // out 0x14, ax
-                    + "f4",
+            a -> {
+                a.mov(AL, 0x41).out(0x10, AL).in(AL, 0x11).out(0x12, AL);
+                a.mov(DX, 0x3F8).mov(AX, 0x1234).out(DX, AX);
+                a.in(AX, DX).out(0x14, AX);
+                a.mov(EAX, 0x8765_4321L).out(DX, EAX).hlt();
+            },
             guest -> {
                 guest.portOut(0x10, 1, 0x41);
                 guest.portOut(0x12, 1, guest.portIn(0x11, 1));
                 guest.portOut(0x3F8, 2, 0x1234);
                 guest.portOut(0x14, 2, guest.portIn(0x3F8, 2));
+                guest.portOut(0x3F8, 4, 0x8765_4321L);
                 guest.halt();
             });
 
     /** Reads port 0x11, and writes what it read to port 0x12. */
-    static final PairedGuest ECHO = of(
-            "e411" // in al, 0x11
-                    + "e612" // out 0x12, al
-                    + "f4",
-            guest -> {
-                guest.portOut(0x12, 1, guest.portIn(0x11, 1));
-                guest.halt();
-            });
+    static final PairedGuest ECHO = of(a -> a.in(AL, 0x11).out(0x12, AL).hlt(), guest -> {
+        guest.portOut(0x12, 1, guest.portIn(0x11, 1));
+        guest.halt();
+    });
 
     static final PairedGuest MMIO = of(
-            "b80020" // mov ax, 0x2000
-                    + "67a004000200" // mov al, [0x20004]
-                    + "67a308000200" // mov [0x20008], ax
-                    + "6667a110000200" // mov eax, [0x20010]
-                    + "6667a320000200" // mov [0x20020], eax
-                    + "f4",
+            a -> {
+                a.mov(EBX, ELSEWHERE);
+                a.mov(AX, 0x2000).mov(AL, mem(EBX, 4)).mov(mem(EBX, 8), AX);
+                a.mov(EAX, mem(EBX, 0x10)).mov(mem(EBX, 0x20), EAX).hlt();
+            },
             guest -> {
                 guest.store(0x20008, 2, 0x2000 | guest.load(0x20004, 1));
                 guest.store(0x20020, 4, guest.load(0x20010, 4));
@@ -85,24 +94,18 @@ public record PairedGuest(Bytes code, GuestProgram program) {
 
     /** Reads a number that lies on two pages without memory. */
     static final PairedGuest TWO_PAGES = of(
-            "67a1ff0f0200" // mov ax, [0x20fff]
-                    + "e712" // out 0x12, ax
-                    + "f4",
-            guest -> {
+            a -> a.mov(EBX, ELSEWHERE + 0xFFF).mov(AX, mem(EBX)).out(0x12, AX).hlt(), guest -> {
                 guest.portOut(0x12, 2, guest.load(0x20FFF, 2));
                 guest.halt();
             });
 
     /** Reads 5 bytes from port 0x20 to memory at 0x100 and writes the first 4 back, by string instructions. */
     static final PairedGuest STRINGS = of(
-            "ba2000" // mov dx, 0x20
-                    + "bf0001" // mov di, 0x100
-                    + "b90500" // mov cx, 5
-                    + "f36c" // rep insb
-                    + "be0001" // mov si, 0x100
-                    + "b90200" // mov cx, 2
-                    + "f36f" // rep outsw
-                    + "f4",
+            a -> {
+                a.mov(DX, 0x20);
+                a.mov(DI, 0x100).mov(CX, 5).rep().insb();
+                a.mov(SI, 0x100).mov(CX, 2).rep().outsw().hlt();
+            },
             guest -> {
                 byte[] read = guest.portIn(0x20, 1, 5).toArray();
                 guest.memory().write(0x100, read);
@@ -111,12 +114,8 @@ public record PairedGuest(Bytes code, GuestProgram program) {
             });
 
     /** Counts up what it reads from port 0x11. */
-    static final PairedGuest INCREMENT = of(
-            "b80000" // mov ax, 0
-                    + "e411" // in al, 0x11
-                    + "40" // inc ax
-                    + "f4",
-            guest -> {
+    static final PairedGuest INCREMENT =
+            of(a -> a.mov(AX, 0).in(AL, 0x11).inc(AX).hlt(), guest -> {
                 guest.setRegisters(guest.registers().with(Registers.Name.RAX, 0));
                 guest.portIn(0x11, 1);
                 var registers = guest.registers();
@@ -125,30 +124,25 @@ public record PairedGuest(Bytes code, GuestProgram program) {
             });
 
     static final PairedGuest TRIPLE_FAULT = of(
-            "0f011e0002" // lidt [0x200]: six zero bytes, so no vector is inside the limit
-                    + "0f0b", // ud2
+            a -> a.lidt(mem(0x200)).ud2(), // six zero bytes, so no vector is inside the limit
             ScriptedGuest::shutdown);
 
     /** Writes 0x42 to memory elsewhere, and reports what is there then. */
     static final PairedGuest STORE_ELSEWHERE = of(
-            "b042" // mov al, 0x42
-                    + "67a200000200" // mov [0x20000], al
-                    + "67a000000200" // mov al, [0x20000]
-                    + "e680" // out REPORT, al
-                    + "f4",
+            a -> a.mov(EBX, ELSEWHERE)
+                    .mov(AL, 0x42)
+                    .mov(mem(EBX), AL)
+                    .mov(AL, mem(EBX))
+                    .out(REPORT, AL)
+                    .hlt(),
             guest -> {
                 guest.store(ELSEWHERE, 1, 0x42);
                 guest.portOut(REPORT, 1, guest.load(ELSEWHERE, 1));
                 guest.halt();
             });
 
-    static final PairedGuest MSRS = of(
-            "66b93412004b" // mov ecx, MSR
-                    + "0f32" // rdmsr
-                    + "e710" // out 0x10, ax
-                    + "0f30" // wrmsr
-                    + "f4",
-            guest -> {
+    static final PairedGuest MSRS =
+            of(a -> a.mov(ECX, MSR).rdmsr().out(0x10, AX).wrmsr().hlt(), guest -> {
                 long read = guest.readMsr(MSR).orElseThrow();
                 guest.portOut(0x10, 2, read);
                 guest.writeMsr(MSR, read);
@@ -157,17 +151,14 @@ public record PairedGuest(Bytes code, GuestProgram program) {
 
     /** Writes 1 and then 0xffff to the doorbell's port, reporting each, and a number to its place in memory. */
     static final PairedGuest RING = of(
-            "ba1005" // mov dx, DOORBELL_PORT
-                    + "b80100" // mov ax, 1
-                    + "ef" // out dx, ax
-                    + "b011e680" // report 0x11
-                    + "b8ffff" // mov ax, 0xffff
-                    + "ef" // out dx, ax
-                    + "b012e680" // report 0x12
-                    + "66b878563412" // mov eax, 0x12345678
-                    + "6667a3000000d0" // mov [DOORBELL_MMIO], eax
-                    + "b013e680" // report 0x13
-                    + "f4",
+            a -> {
+                a.mov(DX, DOORBELL_PORT).mov(AX, 1).out(DX, AX);
+                a.mov(AL, 0x11).out(REPORT, AL);
+                a.mov(AX, 0xFFFF).out(DX, AX);
+                a.mov(AL, 0x12).out(REPORT, AL);
+                a.mov(EBX, DOORBELL_MMIO).mov(EAX, 0x1234_5678).mov(mem(EBX), EAX);
+                a.mov(AL, 0x13).out(REPORT, AL).hlt();
+            },
             guest -> {
                 guest.portOut(DOORBELL_PORT, 2, 1);
                 guest.portOut(REPORT, 1, 0x11);
@@ -180,12 +171,12 @@ public record PairedGuest(Bytes code, GuestProgram program) {
 
     /** Waits for interrupts of lines; each reports its vector and is ended. */
     static final PairedGuest INTERRUPTED = of(
-            "b011e620b020e621b004e621b001e621" // 8259: ICW1 to ICW4, vectors from PIC_BASE
-                    + "b011e6a0b028e6a1b002e6a1b001e6a1" // the second 8259
-                    + "b000e621b000e6a1" // no input is masked
-                    + "bad004b0c0ee" // inputs 6 and 7 are level-triggered (PIIX4 data sheet, ELCR1)
-                    + "b0aae680" // report that it is ready
-                    + "fbf4ebfc", // sti; hlt; jmp to sti
+            a -> {
+                setUpPics(a);
+                a.mov(AL, 0xAA).out(REPORT, AL);
+                Label wait = a.here("wait");
+                a.sti().hlt().jmp(wait);
+            },
             guest -> {
                 guest.portOut(REPORT, 1, 0xAA);
                 while (true) {
@@ -200,7 +191,25 @@ public record PairedGuest(Bytes code, GuestProgram program) {
                 }
             });
 
-    private static PairedGuest of(String code, GuestProgram program) {
-        return new PairedGuest(Bytes.copyOf(HexFormat.of().parseHex(code)), program);
+    /** ICW1 to ICW4 of both 8259s, no input masked (Intel 8259A data sheet); inputs 6 and 7 level-triggered (PIIX4 data sheet, ELCR1). */
+    private static void setUpPics(Assembler a) {
+        out(a, 0x20, 0x11);
+        out(a, 0x21, PIC_BASE, 4, 1, 0);
+        out(a, 0xA0, 0x11);
+        out(a, 0xA1, PIC_BASE + 8, 2, 1, 0);
+        out(a, 0x4D0, 0xC0);
+    }
+
+    private static void out(Assembler a, int port, int... values) {
+        a.mov(DX, port);
+        for (int value : values) {
+            a.mov(AL, value).out(DX, AL);
+        }
+    }
+
+    private static PairedGuest of(Consumer<Assembler> code, GuestProgram program) {
+        var assembler = new Assembler(Mode.BITS16, ContractGuest.CODE);
+        code.accept(assembler);
+        return new PairedGuest(assembler.assemble(), program);
     }
 }

@@ -102,6 +102,8 @@ public interface PartsContract extends HypervisorContract {
             assertThatThrownBy(() -> vm.addMemory(GuestAddress.ZERO, MemoryBacking.anonymous(100)))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessage("memory size 100 must be a multiple of the page size 4096");
+            assertThatThrownBy(() -> vm.addMemory(GuestAddress.of(-0x1000), MemoryBacking.anonymous(0x2000)))
+                    .isInstanceOf(IllegalArgumentException.class);
             assertThatThrownBy(() -> vm.addMemory(GuestAddress.of(1L << 32), MemoryBacking.anonymous(1L << 50)))
                     .isInstanceOf(HypervisorException.class)
                     .hasMessageContaining("1125899906842624");
@@ -251,7 +253,8 @@ public interface PartsContract extends HypervisorContract {
             CountDownLatch done = new CountDownLatch(1);
             long begin = System.nanoTime();
             long[] ran = new long[1];
-            loop.schedule(Duration.ofMillis(40), () -> {
+            // Long after the other, which may be asked for late on a busy machine.
+            loop.schedule(Duration.ofMillis(400), () -> {
                 order.add("second");
                 done.countDown();
             });
@@ -259,7 +262,7 @@ public interface PartsContract extends HypervisorContract {
                 order.add("first");
                 ran[0] = System.nanoTime();
             });
-            loop.schedule(Duration.ofMillis(30), () -> order.add("never")).close();
+            loop.schedule(Duration.ofMillis(200), () -> order.add("never")).close();
             loop.schedule(Duration.ofSeconds(Long.MAX_VALUE), () -> order.add("in 292 years"));
             assertThat(done.await(LONG_SECONDS, TimeUnit.SECONDS)).isTrue();
             assertThat(order).containsExactly("first", "second");
