@@ -1,5 +1,13 @@
 package io.github.jkvm.it;
 
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.MicroGuest.REPORT_PORT;
+import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Reg16.DX;
+import static io.github.jkvm.testkit.asm.Reg32.EAX;
+import static io.github.jkvm.testkit.asm.Reg32.ECX;
+import static io.github.jkvm.testkit.asm.Reg32.EDI;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -15,12 +23,18 @@ import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.kvm.CoalescedMmioRing;
 import io.github.jkvm.kvm.DirtyRing;
+import io.github.jkvm.kvm.KvmVCpu;
 import io.github.jkvm.kvm.KvmVm;
+import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.MicroGuest;
 import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.testkit.asm.Assembler;
+import io.github.jkvm.testkit.asm.Label;
 import io.github.jkvm.x86.X86Vm;
 import java.lang.management.ManagementFactory;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
@@ -35,6 +49,14 @@ class AllocationTest {
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     private static final int PORT = 0x510;
     private static final long MMIO = 0xD000_0000L;
+
+    private static MicroGuest guest(Consumer<X86Vm> prepare, Consumer<Assembler> program) {
+        return MicroGuest.builder().mode(EntryMode.PROTECTED32).prepare(prepare).build(program);
+    }
+
+    private static MicroGuest withIrqChip() {
+        return MicroGuest.builder().prepare(X86Vm::createIrqChip).build();
+    }
 
     /** Interpreted code allocates; how soon it is compiled is the JVM's business, and it may take many rounds. */
     private static void roundsBecomeFree(LongSupplier allocatedByRound) {
@@ -63,8 +85,8 @@ class AllocationTest {
     @Test
     @RequiresKvm({Capability.IRQCHIP, Capability.IRQFD})
     void signallingAnInterruptAllocatesNothing() {
-        try (var guest = new BareGuest(X86Vm::createIrqChip, new Code16())) {
-            Interrupt interrupt = guest.vm.interrupt(4);
+        try (MicroGuest guest = withIrqChip()) {
+            Interrupt interrupt = guest.vm().interrupt(4);
             becomesFree(interrupt::signal);
         }
     }
@@ -72,8 +94,8 @@ class AllocationTest {
     @Test
     @RequiresKvm(Capability.IRQCHIP)
     void raisingAndLoweringALineAllocatesNothing() {
-        try (var guest = new BareGuest(X86Vm::createIrqChip, new Code16())) {
-            InterruptLine line = guest.vm.interruptLine(4);
+        try (MicroGuest guest = withIrqChip()) {
+            InterruptLine line = guest.vm().interruptLine(4);
             becomesFree(line::pulse);
         }
     }
@@ -81,8 +103,8 @@ class AllocationTest {
     @Test
     @RequiresKvm(Capability.IOEVENTFD)
     void pollingADoorbellAllocatesNothing() {
-        try (var guest = new BareGuest(new Code16())) {
-            Doorbell doorbell = guest.vm.doorbell(Doorbell.Match.port(PORT, 1));
+        try (MicroGuest guest = MicroGuest.builder().build()) {
+            Doorbell doorbell = guest.vm().doorbell(Doorbell.Match.port(PORT, 1));
             becomesFree(doorbell::poll);
         }
     }
@@ -90,20 +112,22 @@ class AllocationTest {
     @Test
     @RequiresKvm(Capability.IOEVENTFD)
     void answeringRingsInALoopAllocatesNothing() {
-        var code = new Code16().movDx(PORT);
-        int again = code.here();
-        code.movEcx(5_000);
-        int ring = code.here();
-        code.outDxAl().decEcx().jnz(ring).out(BareGuest.REPORT, 1).movDx(PORT).jmp(again);
-        try (var guest = new BareGuest(code)) {
-            EventLoop loop = guest.vm.createEventLoop(null);
+        Consumer<Assembler> program = code -> {
+            code.mov(AL, 1).mov(DX, PORT);
+            Label again = code.here("again");
+            code.mov(ECX, 5_000);
+            Label ring = code.here("ring");
+            code.out(DX, AL).dec(ECX).jnz(ring).out(REPORT_PORT, AL).jmp(again);
+        };
+        try (MicroGuest guest = guest(vm -> {}, program)) {
+            EventLoop loop = guest.vm().createEventLoop(null);
             var allocated = new AtomicLong();
             loop.onRing(
-                    guest.vm.doorbell(Doorbell.Match.port(PORT, 1)),
+                    guest.vm().doorbell(Doorbell.Match.port(PORT, 1)),
                     () -> allocated.set(THREADS.getCurrentThreadAllocatedBytes()));
             roundsBecomeFree(() -> {
                 long before = allocated.get();
-                assertThat(guest.report()).isEqualTo(1);
+                assertThat(guest).reports(1);
                 settle(loop);
                 return allocated.get() - before;
             });
@@ -126,17 +150,19 @@ class AllocationTest {
     @Test
     @RequiresKvm(Capability.COALESCED_MMIO)
     void drainingCoalescedWritesAllocatesNothing() {
-        var code = new Code16();
-        int again = code.here();
-        code.movEcx(150).movEdi((int) MMIO);
-        int write = code.here();
-        code.storeEax().decEcx().jnz(write).out(BareGuest.REPORT, 1).jmp(again);
-        try (var guest = new BareGuest(code)) {
-            CoalescedMmioRing ring = guest.kvm().coalescedWrites();
+        Consumer<Assembler> program = code -> {
+            code.mov(AL, 1);
+            Label again = code.here("again");
+            code.mov(ECX, 150);
+            Label write = code.here("write");
+            code.mov(mem(MMIO), EAX).dec(ECX).jnz(write).out(REPORT_PORT, AL).jmp(again);
+        };
+        try (MicroGuest guest = guest(vm -> {}, program)) {
+            CoalescedMmioRing ring = KvmVm.of(guest.vm()).coalescedWrites();
             ring.addMmio(GuestAddress.of(MMIO), 4);
             var handler = new Ignores();
             roundsBecomeFree(() -> {
-                assertThat(guest.report()).isEqualTo(1);
+                assertThat(guest).reports(1);
                 return allocatedBy(() -> ring.drain(handler));
             });
             assertThat(handler.writes).isGreaterThanOrEqualTo(150);
@@ -146,20 +172,27 @@ class AllocationTest {
     @Test
     @RequiresKvm(Capability.DIRTY_RING)
     void harvestingADirtyRingAllocatesNothing() {
-        var code = new Code16();
-        int again = code.here();
-        code.movEcx(200).movEdi(0x100_0000);
-        int write = code.here();
-        code.storeAl().addEdi(4096).decEcx().jnz(write).out(BareGuest.REPORT, 1).jmp(again);
-        try (var guest = new BareGuest(vm -> KvmVm.of(vm).enableDirtyRing(4096), code)) {
-            MemoryRegion region = guest.vm.addMemory(GuestAddress.of(0x100_0000), MemoryBacking.anonymous(0x10_0000));
-            guest.vm.startDirtyTracking(region);
-            DirtyRing ring = guest.kvmVCpu().dirtyRing();
+        Consumer<Assembler> program = code -> {
+            code.mov(AL, 1);
+            Label again = code.here("again");
+            code.mov(ECX, 200).mov(EDI, 0x100_0000);
+            Label write = code.here("write");
+            code.mov(mem(EDI), AL)
+                    .add(EDI, 4096)
+                    .dec(ECX)
+                    .jnz(write)
+                    .out(REPORT_PORT, AL)
+                    .jmp(again);
+        };
+        try (MicroGuest guest = guest(vm -> KvmVm.of(vm).enableDirtyRing(4096), program)) {
+            MemoryRegion region = guest.vm().addMemory(GuestAddress.of(0x100_0000), MemoryBacking.anonymous(0x10_0000));
+            guest.vm().startDirtyTracking(region);
+            DirtyRing ring = KvmVCpu.of(guest.vcpu()).dirtyRing();
             DirtyRing.PageHandler handler = (of, offset) -> of.markDirty(offset, 4096);
             roundsBecomeFree(() -> {
-                assertThat(guest.report()).isEqualTo(1);
+                assertThat(guest).reports(1);
                 long allocated = allocatedBy(() -> ring.harvest(handler));
-                guest.kvm().resetDirtyRings();
+                KvmVm.of(guest.vm()).resetDirtyRings();
                 return allocated;
             });
             assertThat(region.takeHostDirtyPages().count()).isEqualTo(200);

@@ -1,5 +1,13 @@
 package io.github.jkvm.it;
 
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.MicroGuest.REPORT_PORT;
+import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Reg16.AX;
+import static io.github.jkvm.testkit.asm.Reg16.DX;
+import static io.github.jkvm.testkit.asm.Reg32.EAX;
+import static io.github.jkvm.testkit.asm.Reg32.ECX;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -8,9 +16,16 @@ import io.github.jkvm.ExitHandler;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.VmExit;
 import io.github.jkvm.kvm.CoalescedMmioRing;
+import io.github.jkvm.kvm.KvmVm;
+import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.MicroGuest;
 import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.testkit.asm.Assembler;
+import io.github.jkvm.testkit.asm.Label;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -18,6 +33,7 @@ import org.junit.jupiter.api.Test;
 class CoalescedWritesTest {
     private static final long MMIO = 0xD000_0000L;
     private static final int PORT = 0x520;
+    private static final Duration LONG = Duration.ofSeconds(60);
 
     private final List<String> writes = new ArrayList<>();
 
@@ -46,21 +62,28 @@ class CoalescedWritesTest {
         }
     };
 
+    private static MicroGuest guest(Consumer<Assembler> program) {
+        return MicroGuest.builder().mode(EntryMode.PROTECTED32).deadline(LONG).build(program);
+    }
+
+    private static CoalescedMmioRing ring(MicroGuest guest) {
+        return KvmVm.of(guest.vm()).coalescedWrites();
+    }
+
+    private static Assembler report(Assembler code) {
+        return code.mov(AL, 1).out(REPORT_PORT, AL);
+    }
+
     @Test
     void writesGatherInOrderWithoutLeavingTheGuest() {
-        Code16 code = new Code16()
-                .movEdi((int) MMIO)
-                .movEax(0x1122_3344)
-                .storeEax()
-                .storeAx()
-                .addEdi(8)
-                .storeAl()
-                .out(BareGuest.REPORT, 1);
-        try (var guest = new BareGuest(code)) {
-            CoalescedMmioRing ring = guest.kvm().coalescedWrites();
+        try (MicroGuest guest = guest(code -> report(code.mov(EAX, 0x1122_3344)
+                .mov(mem(MMIO), EAX)
+                .mov(mem(MMIO), AX)
+                .mov(mem(MMIO + 8), AL)))) {
+            CoalescedMmioRing ring = ring(guest);
             ring.addMmio(GuestAddress.of(MMIO), 0x1000);
             assertThat(ring.drain(notes)).isZero();
-            assertThat(guest.report()).isEqualTo(1);
+            assertThat(guest).reports(1);
 
             assertThat(ring.drain(notes)).isEqualTo(3);
             assertThat(writes)
@@ -72,17 +95,18 @@ class CoalescedWritesTest {
     @Test
     @RequiresKvm(Capability.COALESCED_PIO)
     void portWritesGatherToo() {
-        Code16 code = new Code16()
-                .out(PORT, 0x41)
-                .movAx(0x4243)
-                .outDxAx()
-                .movEax(0x4445_4647)
-                .outDxEax()
-                .out(PORT + 4, 1);
-        try (var guest = new BareGuest(code)) {
-            CoalescedMmioRing ring = guest.kvm().coalescedWrites();
+        try (MicroGuest guest = guest(code -> code.mov(DX, PORT)
+                .mov(AL, 0x41)
+                .out(DX, AL)
+                .mov(AX, 0x4243)
+                .out(DX, AX)
+                .mov(EAX, 0x4445_4647)
+                .out(DX, EAX)
+                .mov(DX, PORT + 4)
+                .out(DX, AL))) {
+            CoalescedMmioRing ring = ring(guest);
             ring.addPorts(PORT, 4);
-            assertThat(guest.run())
+            assertThat(guest.vcpu().run(LONG))
                     .isInstanceOfSatisfying(
                             VmExit.PortOut.class, out -> assertThat(out.port()).isEqualTo(PORT + 4));
 
@@ -94,13 +118,15 @@ class CoalescedWritesTest {
     @Test
     void aFullRingLeavesTheGuestAndNothingIsLostOrOutOfOrder() {
         int count = 1_000;
-        var code = new Code16().movEcx(count).movEdi((int) MMIO).movEax(0);
-        int loop = code.here();
-        code.incEax().storeEax().decEcx().jnz(loop).hlt();
-        try (var guest = new BareGuest(code)) {
-            CoalescedMmioRing ring = guest.kvm().coalescedWrites();
+        Consumer<Assembler> program = code -> {
+            code.mov(ECX, count).mov(EAX, 0);
+            Label next = code.here("next");
+            code.inc(EAX).mov(mem(MMIO), EAX).dec(ECX).jnz(next).hlt();
+        };
+        try (MicroGuest guest = guest(program)) {
+            CoalescedMmioRing ring = ring(guest);
             ring.addMmio(GuestAddress.of(MMIO), 4);
-            VmExit exit = guest.vcpu.run(ring.inOrder(notes), BareGuest.LONG);
+            VmExit exit = guest.vcpu().run(ring.inOrder(notes), LONG);
 
             assertThat(exit).isEqualTo(new VmExit.Halt());
             assertThat(writes).hasSizeLessThan(count);
@@ -114,19 +140,14 @@ class CoalescedWritesTest {
 
     @Test
     void writesLeaveTheGuestAgainOnceTheZoneIsClosed() {
-        var code = new Code16()
-                .movEdi((int) MMIO)
-                .movEax(7)
-                .storeEax()
-                .out(BareGuest.REPORT, 1)
-                .storeEax();
-        try (var guest = new BareGuest(code)) {
-            CoalescedMmioRing ring = guest.kvm().coalescedWrites();
+        try (MicroGuest guest =
+                guest(code -> report(code.mov(EAX, 7).mov(mem(MMIO), EAX)).mov(mem(MMIO), EAX))) {
+            CoalescedMmioRing ring = ring(guest);
             CoalescedMmioRing.Zone zone = ring.addMmio(GuestAddress.of(MMIO), 4);
-            assertThat(guest.report()).isEqualTo(1);
+            assertThat(guest).reports(1);
             zone.close();
             zone.close();
-            assertThat(guest.run()).isInstanceOf(VmExit.MmioWrite.class);
+            assertThat(guest.vcpu().run(LONG)).isInstanceOf(VmExit.MmioWrite.class);
             assertThat(ring.drain(notes)).isEqualTo(1);
             ring.addMmio(GuestAddress.of(MMIO), 4);
         }
@@ -134,8 +155,8 @@ class CoalescedWritesTest {
 
     @Test
     void refusesZonesThatOverlapOrPassTheEnd() {
-        try (var guest = new BareGuest(new Code16())) {
-            CoalescedMmioRing ring = guest.kvm().coalescedWrites();
+        try (MicroGuest guest = MicroGuest.builder().build()) {
+            CoalescedMmioRing ring = ring(guest);
             ring.addMmio(GuestAddress.of(MMIO), 0x1000);
             assertThatThrownBy(() -> ring.addMmio(GuestAddress.of(MMIO + 0xFFF), 1))
                     .isInstanceOf(IllegalArgumentException.class)
@@ -149,8 +170,8 @@ class CoalescedWritesTest {
 
     @Test
     void explainsThatThereIsNoRoomForMoreZones() {
-        try (var guest = new BareGuest(new Code16())) {
-            CoalescedMmioRing ring = guest.kvm().coalescedWrites();
+        try (MicroGuest guest = MicroGuest.builder().build()) {
+            CoalescedMmioRing ring = ring(guest);
             assertThatThrownBy(() ->
                             IntStream.range(0, 10_000).forEach(i -> ring.addMmio(GuestAddress.of(MMIO + 8L * i), 4)))
                     .hasMessageContaining("KVM_REGISTER_COALESCED_MMIO")
@@ -162,10 +183,10 @@ class CoalescedWritesTest {
     void theRingCannotBeReadOnceTheVmIsClosed() {
         CoalescedMmioRing ring;
         CoalescedMmioRing.Zone zone;
-        try (var guest = new BareGuest(new Code16().out(BareGuest.REPORT, 1))) {
-            ring = guest.kvm().coalescedWrites();
+        try (MicroGuest guest = guest(CoalescedWritesTest::report)) {
+            ring = ring(guest);
             zone = ring.addMmio(GuestAddress.of(MMIO), 4);
-            assertThat(guest.report()).isEqualTo(1);
+            assertThat(guest).reports(1);
             assertThat(ring.drain(notes)).isZero();
         }
         zone.close();

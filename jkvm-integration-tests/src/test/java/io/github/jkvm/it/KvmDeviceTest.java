@@ -1,5 +1,6 @@
 package io.github.jkvm.it;
 
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -8,6 +9,9 @@ import io.github.jkvm.Bytes;
 import io.github.jkvm.kvm.DeviceAttributes;
 import io.github.jkvm.kvm.KvmDevice;
 import io.github.jkvm.kvm.KvmException;
+import io.github.jkvm.kvm.KvmVCpu;
+import io.github.jkvm.kvm.KvmVm;
+import io.github.jkvm.testkit.MicroGuest;
 import io.github.jkvm.testkit.RequiresKvm;
 import org.junit.jupiter.api.Test;
 
@@ -33,9 +37,9 @@ class KvmDeviceTest {
 
     @Test
     void aDeviceIsMadeAndAskedForItsAttributes() {
-        try (var guest = new BareGuest(new Code16())) {
-            assumeTrue(guest.kvm().supportsDevice(VFIO), "this kernel has no VFIO device");
-            try (KvmDevice device = guest.kvm().createDevice(VFIO)) {
+        try (MicroGuest guest = MicroGuest.builder().build()) {
+            assumeTrue(KvmVm.of(guest.vm()).supportsDevice(VFIO), "this kernel has no VFIO device");
+            try (KvmDevice device = KvmVm.of(guest.vm()).createDevice(VFIO)) {
                 assertThat(device.type()).isEqualTo(VFIO);
                 assertThat(device.attributes().has(VFIO_FILE, VFIO_FILE_ADD)).isTrue();
                 assertThat(device.attributes().has(77, 0)).isFalse();
@@ -44,7 +48,7 @@ class KvmDeviceTest {
                         .hasMessageContaining("KVM_SET_DEVICE_ATTR (device of type 4")
                         .hasMessageContaining("failed with EBADF");
                 // Linux, virt/kvm/vfio.c, kvm_vfio_create: only one in a VM.
-                assertThatThrownBy(() -> guest.kvm().createDevice(VFIO))
+                assertThatThrownBy(() -> KvmVm.of(guest.vm()).createDevice(VFIO))
                         .isInstanceOf(KvmException.class)
                         .hasMessageContaining("failed with EBUSY");
             }
@@ -53,9 +57,9 @@ class KvmDeviceTest {
 
     @Test
     void tellsThatTheHostHasNoSuchDevice() {
-        try (var guest = new BareGuest(new Code16())) {
-            assertThat(guest.kvm().supportsDevice(NO_SUCH_DEVICE)).isFalse();
-            assertThatThrownBy(() -> guest.kvm().createDevice(NO_SUCH_DEVICE))
+        try (MicroGuest guest = MicroGuest.builder().build()) {
+            assertThat(KvmVm.of(guest.vm()).supportsDevice(NO_SUCH_DEVICE)).isFalse();
+            assertThatThrownBy(() -> KvmVm.of(guest.vm()).createDevice(NO_SUCH_DEVICE))
                     .isInstanceOf(KvmException.class)
                     .hasMessageContaining("KVM_CREATE_DEVICE (type 999) failed with ENODEV")
                     .hasMessageContaining("ask supportsDevice() first");
@@ -64,8 +68,8 @@ class KvmDeviceTest {
 
     @Test
     void aVCpuKeepsItsTscOffset() {
-        try (var guest = new BareGuest(new Code16())) {
-            DeviceAttributes attributes = guest.kvmVCpu().attributes();
+        try (MicroGuest guest = MicroGuest.builder().build()) {
+            DeviceAttributes attributes = KvmVCpu.of(guest.vcpu()).attributes();
             assumeTrue(attributes.has(TSC_CONTROL, TSC_OFFSET), "this kernel does not let the TSC offset be set");
             assumeTrue(
                     attributes.get(TSC_CONTROL, TSC_OFFSET, Long.BYTES).toLong() != 0,

@@ -1,5 +1,7 @@
 package io.github.jkvm.it;
 
+import static io.github.jkvm.testkit.asm.Mem.bytePtr;
+import static io.github.jkvm.testkit.asm.Mem.mem;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
@@ -11,12 +13,17 @@ import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.Vm;
 import io.github.jkvm.VmExit;
+import io.github.jkvm.kvm.KvmException;
+import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.MicroGuest;
 import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.testkit.asm.Label;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.Pipe;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -28,20 +35,22 @@ import org.junit.jupiter.api.io.TempDir;
 @RequiresKvm
 class MemoryBackingTest {
     private static final GuestAddress PLACE = GuestAddress.of(0x2_0000);
-    private static final int[] INCREMENT_AND_HALT = {
-        0xB8,
-        0x00,
-        0x20, // mov ax, 0x2000
-        0x8E,
-        0xD8, // mov ds, ax: DS begins at PLACE
-        0xFE,
-        0x06,
-        0x04,
-        0x00, // inc byte [4]
-        0xF4, // hlt
-        0xEB,
-        0xF4 // jmp to the start
-    };
+    private static final Duration LONG = Duration.ofSeconds(60);
+
+    /** A guest that counts up a byte of memory at {@link #PLACE}, where it has none of its own, and halts; again and again. */
+    private static MicroGuest increments() {
+        return MicroGuest.builder()
+                .mode(EntryMode.PROTECTED32)
+                .memory(PLACE.value())
+                .build(code -> {
+                    Label start = code.here("start");
+                    code.inc(bytePtr(mem(PLACE.value() + 4))).hlt().jmp(start);
+                });
+    }
+
+    private static VmExit run(MicroGuest guest) {
+        return guest.vcpu().run(LONG);
+    }
 
     @TempDir
     Path folder;
@@ -52,34 +61,34 @@ class MemoryBackingTest {
         return Files.write(folder.resolve("memory"), contents);
     }
 
-    private static void incrementOnce(RealModeGuest guest) {
-        assertThat(guest.run()).isEqualTo(new VmExit.Halt());
+    private static void incrementOnce(MicroGuest guest) {
+        assertThat(run(guest)).isEqualTo(new VmExit.Halt());
     }
 
     @Test
     void guestAndHostShareAnonymousMemory() {
-        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
-            guest.vm.addMemory(PLACE, MemoryBacking.anonymous(4096));
-            guest.vm.memory().writeByte(PLACE.value() + 4, (byte) 0x41);
+        try (MicroGuest guest = increments()) {
+            guest.vm().addMemory(PLACE, MemoryBacking.anonymous(4096));
+            guest.memory().writeByte(PLACE.value() + 4, (byte) 0x41);
             incrementOnce(guest);
-            assertThat(guest.vm.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 0x42);
+            assertThat(guest.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 0x42);
         }
     }
 
     @Test
     void guestWritesToAMemfd() {
-        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
-            guest.vm.addMemory(PLACE, MemoryBacking.memfd(8192, "guest memory"));
+        try (MicroGuest guest = increments()) {
+            guest.vm().addMemory(PLACE, MemoryBacking.memfd(8192, "guest memory"));
             incrementOnce(guest);
-            assertThat(guest.vm.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 1);
+            assertThat(guest.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 1);
         }
     }
 
     @Test
     void guestWritesGoToASharedFile() throws IOException {
         Path file = file(2);
-        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
-            guest.vm.addMemory(PLACE, MemoryBacking.sharedFile(file, 4096, 4096));
+        try (MicroGuest guest = increments()) {
+            guest.vm().addMemory(PLACE, MemoryBacking.sharedFile(file, 4096, 4096));
             incrementOnce(guest);
         }
         assertThat(Files.readAllBytes(file)[4096 + 4]).isEqualTo((byte) 0x31);
@@ -90,10 +99,10 @@ class MemoryBackingTest {
     void guestWritesLeaveACopyOnWriteFileAsItIs() throws IOException {
         Path file = file(1);
         assertThat(file.toFile().setReadOnly()).isTrue();
-        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
-            guest.vm.addMemory(PLACE, MemoryBacking.copyOnWriteFile(file, 0, 4096));
+        try (MicroGuest guest = increments()) {
+            guest.vm().addMemory(PLACE, MemoryBacking.copyOnWriteFile(file, 0, 4096));
             incrementOnce(guest);
-            assertThat(guest.vm.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 0x31);
+            assertThat(guest.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 0x31);
         }
         assertThat(Files.readAllBytes(file)).containsOnly(0x30);
     }
@@ -120,15 +129,15 @@ class MemoryBackingTest {
 
     @Test
     void readOnlyMemoryTurnsGuestWritesIntoExits() {
-        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
-            guest.vm.addMemory(PLACE, MemoryBacking.anonymous(4096), MemoryRegion.Access.READ_ONLY);
-            guest.vm.memory().writeByte(PLACE.value() + 4, (byte) 0x41);
-            assertThat(guest.run()).isInstanceOfSatisfying(VmExit.MmioWrite.class, write -> {
+        try (MicroGuest guest = increments()) {
+            guest.vm().addMemory(PLACE, MemoryBacking.anonymous(4096), MemoryRegion.Access.READ_ONLY);
+            guest.memory().writeByte(PLACE.value() + 4, (byte) 0x41);
+            assertThat(run(guest)).isInstanceOfSatisfying(VmExit.MmioWrite.class, write -> {
                 assertThat(write.address()).isEqualTo(PLACE.plus(4));
                 assertThat(write.data().toLong()).isEqualTo(0x42);
             });
-            assertThat(guest.run()).isEqualTo(new VmExit.Halt());
-            assertThat(guest.vm.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 0x41);
+            assertThat(run(guest)).isEqualTo(new VmExit.Halt());
+            assertThat(guest.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 0x41);
         }
     }
 
@@ -154,20 +163,20 @@ class MemoryBackingTest {
 
     @Test
     void memoryComesAndGoesWhileTheGuestLives() {
-        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
+        try (MicroGuest guest = increments()) {
             for (int i = 0; i < 50; i++) {
-                MemoryRegion region = guest.vm.addMemory(PLACE, MemoryBacking.anonymous(4096));
+                MemoryRegion region = guest.vm().addMemory(PLACE, MemoryBacking.anonymous(4096));
                 incrementOnce(guest);
-                assertThat(guest.vm.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 1);
-                guest.vm.removeMemory(region);
+                assertThat(guest.memory().readByte(PLACE.value() + 4)).isEqualTo((byte) 1);
+                guest.vm().removeMemory(region);
                 assertThatThrownBy(() -> region.segment().fill((byte) 0)).isInstanceOf(IllegalStateException.class);
-                assertThat(guest.run()).isInstanceOf(VmExit.MmioRead.class);
-                guest.vcpu.respond(0x10);
-                assertThat(guest.run())
+                assertThat(run(guest)).isInstanceOf(VmExit.MmioRead.class);
+                guest.vcpu().respond(0x10);
+                assertThat(run(guest))
                         .isInstanceOfSatisfying(
                                 VmExit.MmioWrite.class,
                                 write -> assertThat(write.data().toLong()).isEqualTo(0x11));
-                assertThat(guest.run()).isEqualTo(new VmExit.Halt());
+                assertThat(run(guest)).isEqualTo(new VmExit.Halt());
             }
         }
     }
@@ -207,6 +216,24 @@ class MemoryBackingTest {
     }
 
     @Test
+    void moreMemoryThanTheHostCanMapIsRefusedWithItsSize() {
+        try (Hypervisor hypervisor = Hypervisor.open();
+                Vm vm = hypervisor.createVm()) {
+            assertThatThrownBy(() -> vm.addMemory(GuestAddress.ZERO, MemoryBacking.anonymous(1L << 50)))
+                    .isInstanceOf(KvmException.class)
+                    .hasMessageContaining("mmap")
+                    .hasMessageContaining("1125899906842624")
+                    .hasMessageContaining("ENOMEM (12)")
+                    .hasMessageContaining("ulimit -v");
+            assertThatThrownBy(() -> vm.addMemory(GuestAddress.ZERO, MemoryBacking.anonymous(1L << 44)))
+                    .isInstanceOf(KvmException.class)
+                    .hasMessageContaining("KVM_SET_USER_MEMORY_REGION")
+                    .hasMessageContaining("2^31-1 pages");
+            assertThat(vm.memory().regions()).isEmpty();
+        }
+    }
+
+    @Test
     void aVmTakesAsManyRegionsAsItSays() {
         try (Hypervisor hypervisor = Hypervisor.open();
                 Vm vm = hypervisor.createVm()) {
@@ -220,35 +247,35 @@ class MemoryBackingTest {
 
     @Test
     void dirtyPagesAreThoseOfTheGuestAndThoseOfTheHost() {
-        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
-            MemoryRegion region = guest.vm.addMemory(PLACE, MemoryBacking.anonymous(70 * 4096));
-            assertThatThrownBy(() -> guest.vm.takeDirtyPages(region))
+        try (MicroGuest guest = increments()) {
+            MemoryRegion region = guest.vm().addMemory(PLACE, MemoryBacking.anonymous(70 * 4096));
+            assertThatThrownBy(() -> guest.vm().takeDirtyPages(region))
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("dirty tracking is off");
             incrementOnce(guest);
-            guest.vm.startDirtyTracking(region);
-            assertThat(guest.vm.takeDirtyPages(region).isEmpty()).isTrue();
+            guest.vm().startDirtyTracking(region);
+            assertThat(guest.vm().takeDirtyPages(region).isEmpty()).isTrue();
             for (int round = 0; round < 3; round++) {
-                guest.vm.memory().writeByte(PLACE.value() + 69 * 4096, (byte) round);
+                guest.memory().writeByte(PLACE.value() + 69 * 4096, (byte) round);
                 incrementOnce(guest);
-                assertThat(guest.vm.takeDirtyPages(region).offsets()).containsExactly(0L, 69L * 4096);
-                assertThat(guest.vm.takeDirtyPages(region).isEmpty()).isTrue();
+                assertThat(guest.vm().takeDirtyPages(region).offsets()).containsExactly(0L, 69L * 4096);
+                assertThat(guest.vm().takeDirtyPages(region).isEmpty()).isTrue();
             }
-            guest.vm.stopDirtyTracking(region);
-            guest.vm.stopDirtyTracking(region);
-            assertThatThrownBy(() -> guest.vm.takeDirtyPages(region)).isInstanceOf(IllegalStateException.class);
+            guest.vm().stopDirtyTracking(region);
+            guest.vm().stopDirtyTracking(region);
+            assertThatThrownBy(() -> guest.vm().takeDirtyPages(region)).isInstanceOf(IllegalStateException.class);
         }
     }
 
     @Test
     void memoryThatTheHostLostEndsTheRunAndNotTheJvm() throws IOException {
         Path file = file(1);
-        try (var guest = new RealModeGuest(INCREMENT_AND_HALT)) {
-            guest.vm.addMemory(PLACE, MemoryBacking.sharedFile(file, 0, 4096));
+        try (MicroGuest guest = increments()) {
+            guest.vm().addMemory(PLACE, MemoryBacking.sharedFile(file, 0, 4096));
             Files.write(file, new byte[0]);
             VmExit exit;
             try {
-                exit = guest.run();
+                exit = run(guest);
             } catch (HypervisorException fault) {
                 assertThat(fault).hasMessageContaining("KVM_RUN").hasMessageContaining("EFAULT (14)");
                 return;

@@ -6,6 +6,7 @@ import static io.github.jkvm.it.InterruptTest.MESSAGE_VECTOR;
 import static io.github.jkvm.it.InterruptTest.PIC_BASE;
 import static io.github.jkvm.it.InterruptTest.enableApic;
 import static io.github.jkvm.it.InterruptTest.ready;
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -15,6 +16,7 @@ import io.github.jkvm.Interrupt;
 import io.github.jkvm.InterruptRoute;
 import io.github.jkvm.MessageInterrupt;
 import io.github.jkvm.kvm.ffi.EventFd;
+import io.github.jkvm.testkit.MicroGuest;
 import io.github.jkvm.testkit.RequiresKvm;
 import java.util.ArrayList;
 import java.util.List;
@@ -26,17 +28,17 @@ class MessageInterruptTest {
 
     @Test
     void sendsTheMessageItWasToldLast() {
-        try (BareGuest guest = ready()) {
+        try (MicroGuest guest = ready()) {
             enableApic(guest);
-            MessageInterrupt interrupt = guest.vm.messageInterrupt();
+            MessageInterrupt interrupt = guest.vm().messageInterrupt();
             for (int i = 0; i < 3; i++) {
                 interrupt.setMessage(APIC, MESSAGE_VECTOR);
                 interrupt.signal();
-                assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+                assertThat(guest).reports(MESSAGE_VECTOR);
                 interrupt.setMessage(APIC, LAST_VECTOR);
                 interrupt.setMessage(APIC, LAST_VECTOR);
                 interrupt.signal();
-                assertThat(guest.report()).isEqualTo(LAST_VECTOR);
+                assertThat(guest).reports(LAST_VECTOR);
             }
         }
     }
@@ -44,29 +46,27 @@ class MessageInterruptTest {
     /** An eventfd, as another process is handed it. */
     @Test
     void anEventOfTheCallersSendsTheMessageWhileItIsAttached() {
-        try (BareGuest guest = ready();
+        try (MicroGuest guest = ready();
                 EventFd event = EventFd.create("test")) {
             enableApic(guest);
-            MessageInterrupt interrupt = guest.vm.messageInterrupt();
+            MessageInterrupt interrupt = guest.vm().messageInterrupt();
             interrupt.setMessage(APIC, MESSAGE_VECTOR);
             event.signal();
             MessageInterrupt.Attachment attachment = interrupt.attach(event.fd());
-            assertThat(guest.report()).as("what was signalled before").isEqualTo(MESSAGE_VECTOR);
+            assertThat(guest).as("what was signalled before").reports(MESSAGE_VECTOR);
             event.signal();
-            assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+            assertThat(guest).reports(MESSAGE_VECTOR);
             assertThatThrownBy(() -> interrupt.attach(event.fd()))
                     .hasMessageContaining("attached to an interrupt already");
             attachment.close();
             event.signal();
             interrupt.setMessage(APIC, LAST_VECTOR);
             interrupt.signal();
-            assertThat(guest.report())
-                    .as("what was signalled later is not sent")
-                    .isEqualTo(LAST_VECTOR);
+            assertThat(guest).as("what was signalled later is not sent").reports(LAST_VECTOR);
             assertThat(event.take()).as("but left for others").isTrue();
             interrupt.attach(event.fd());
             event.signal();
-            assertThat(guest.report()).isEqualTo(LAST_VECTOR);
+            assertThat(guest).reports(LAST_VECTOR);
             interrupt.close();
             event.signal();
             assertThat(event.take()).as("detached with the interrupt").isTrue();
@@ -75,9 +75,9 @@ class MessageInterruptTest {
 
     @Test
     void isLostWithoutAMessageOrWithoutAReceiver() {
-        try (BareGuest guest = ready()) {
+        try (MicroGuest guest = ready()) {
             enableApic(guest);
-            MessageInterrupt interrupt = guest.vm.messageInterrupt();
+            MessageInterrupt interrupt = guest.vm().messageInterrupt();
             interrupt.signal();
             interrupt.setMessage(-1, -1);
             interrupt.signal();
@@ -85,46 +85,46 @@ class MessageInterruptTest {
             interrupt.signal();
             interrupt.setMessage(APIC, LAST_VECTOR);
             interrupt.signal();
-            assertThat(guest.report()).isEqualTo(LAST_VECTOR);
+            assertThat(guest).reports(LAST_VECTOR);
         }
     }
 
     @Test
     void leavesTheRoutesOfPinsAlone() {
-        try (BareGuest guest = ready()) {
+        try (MicroGuest guest = ready()) {
             enableApic(guest);
-            MessageInterrupt message = guest.vm.messageInterrupt();
+            MessageInterrupt message = guest.vm().messageInterrupt();
             message.setMessage(APIC, MESSAGE_VECTOR);
-            guest.vm.interruptLine(3).pulse();
-            assertThat(guest.report()).as("the routes that KVM sets by itself").isEqualTo(PIC_BASE + 3);
+            guest.vm().interruptLine(3).pulse();
+            assertThat(guest).as("the routes that KVM sets by itself").reports(PIC_BASE + 3);
 
-            guest.vm.setInterruptRoutes(List.of(new InterruptRoute.Pin(31, 0, 5)));
-            Interrupt pin = guest.vm.interrupt(31);
+            guest.vm().setInterruptRoutes(List.of(new InterruptRoute.Pin(31, 0, 5)));
+            Interrupt pin = guest.vm().interrupt(31);
             message.signal();
-            assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+            assertThat(guest).reports(MESSAGE_VECTOR);
             pin.signal();
-            assertThat(guest.report()).isEqualTo(PIC_BASE + 5);
+            assertThat(guest).reports(PIC_BASE + 5);
             message.setMessage(APIC, LAST_VECTOR);
             message.close();
             pin.signal();
-            assertThat(guest.report()).isEqualTo(PIC_BASE + 5);
+            assertThat(guest).reports(PIC_BASE + 5);
         }
     }
 
     @Test
     void aNumberThatIsGivenBackHasNoOldMessage() {
-        try (BareGuest guest = ready()) {
+        try (MicroGuest guest = ready()) {
             enableApic(guest);
-            MessageInterrupt first = guest.vm.messageInterrupt();
+            MessageInterrupt first = guest.vm().messageInterrupt();
             first.setMessage(APIC, MESSAGE_VECTOR);
             first.close();
             first.close();
-            MessageInterrupt second = guest.vm.messageInterrupt();
+            MessageInterrupt second = guest.vm().messageInterrupt();
             assertThat(second.gsi()).isEqualTo(first.gsi());
             second.signal();
             second.setMessage(APIC, LAST_VECTOR);
             second.signal();
-            assertThat(guest.report()).isEqualTo(LAST_VECTOR);
+            assertThat(guest).reports(LAST_VECTOR);
             assertThatThrownBy(() -> first.setMessage(APIC, MESSAGE_VECTOR))
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("is closed");
@@ -134,60 +134,61 @@ class MessageInterruptTest {
 
     @Test
     void numbersAreApartFromThoseOfTheProgram() {
-        try (BareGuest guest = ready()) {
-            MessageInterrupt message = guest.vm.messageInterrupt();
-            assertThatThrownBy(() -> guest.vm.setInterruptRoutes(
-                            List.of(new InterruptRoute.Message(message.gsi(), APIC, MESSAGE_VECTOR))))
+        try (MicroGuest guest = ready()) {
+            MessageInterrupt message = guest.vm().messageInterrupt();
+            assertThatThrownBy(() -> guest.vm()
+                            .setInterruptRoutes(
+                                    List.of(new InterruptRoute.Message(message.gsi(), APIC, MESSAGE_VECTOR))))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("belongs to a message interrupt");
             int next = message.gsi() + 1;
-            guest.vm.setInterruptRoutes(List.of(new InterruptRoute.Message(next, APIC, MESSAGE_VECTOR)));
-            assertThat(guest.vm.messageInterrupt().gsi()).isEqualTo(next + 1);
+            guest.vm().setInterruptRoutes(List.of(new InterruptRoute.Message(next, APIC, MESSAGE_VECTOR)));
+            assertThat(guest.vm().messageInterrupt().gsi()).isEqualTo(next + 1);
         }
     }
 
     @Test
     void theHostsLimitIsToldInWords() {
-        try (BareGuest guest = ready()) {
+        try (MicroGuest guest = ready()) {
             List<InterruptRoute> many = new ArrayList<>();
             for (int gsi = 0; gsi < 4094; gsi++) {
                 many.add(new InterruptRoute.Message(gsi, APIC, MESSAGE_VECTOR));
             }
-            guest.vm.setInterruptRoutes(many);
-            MessageInterrupt one = guest.vm.messageInterrupt();
-            assertThat(guest.vm.messageInterrupt().gsi()).isNotEqualTo(one.gsi());
-            assertThatThrownBy(guest.vm::messageInterrupt)
+            guest.vm().setInterruptRoutes(many);
+            MessageInterrupt one = guest.vm().messageInterrupt();
+            assertThat(guest.vm().messageInterrupt().gsi()).isNotEqualTo(one.gsi());
+            assertThatThrownBy(guest.vm()::messageInterrupt)
                     .isInstanceOf(HypervisorException.class)
                     .hasMessageContaining(
                             "this host takes 4096 routes, and there are 4094 besides 2 message interrupts");
             one.close();
-            assertThat(guest.vm.messageInterrupt().gsi()).isEqualTo(one.gsi());
+            assertThat(guest.vm().messageInterrupt().gsi()).isEqualTo(one.gsi());
         }
     }
 
     @Test
     @RequiresKvm(Capability.SPLIT_IRQCHIP)
     void worksWithASplitIrqchip() {
-        try (BareGuest guest = ready(vm -> vm.enableSplitIrqChip(24), new Code16())) {
+        try (MicroGuest guest = ready(vm -> vm.enableSplitIrqChip(24), code -> {})) {
             enableApic(guest);
-            MessageInterrupt interrupt = guest.vm.messageInterrupt();
+            MessageInterrupt interrupt = guest.vm().messageInterrupt();
             interrupt.setMessage(APIC, MESSAGE_VECTOR);
             interrupt.signal();
-            assertThat(guest.report()).isEqualTo(MESSAGE_VECTOR);
+            assertThat(guest).reports(MESSAGE_VECTOR);
         }
     }
 
     @Test
     void isClosedWithItsVm() {
         MessageInterrupt left;
-        try (BareGuest guest = ready()) {
-            left = guest.vm.messageInterrupt();
+        try (MicroGuest guest = ready()) {
+            left = guest.vm().messageInterrupt();
             left.setMessage(APIC, MESSAGE_VECTOR);
         }
         assertThatThrownBy(() -> left.setMessage(APIC, LAST_VECTOR)).isInstanceOf(IllegalStateException.class);
         left.close();
-        try (var bare = new BareGuest(new Code16())) {
-            assertThatThrownBy(bare.vm::messageInterrupt)
+        try (var bare = MicroGuest.builder().build()) {
+            assertThatThrownBy(bare.vm()::messageInterrupt)
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("no interrupt controller; call createIrqChip()");
         }

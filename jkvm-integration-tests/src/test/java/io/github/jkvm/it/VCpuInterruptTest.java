@@ -1,10 +1,13 @@
 package io.github.jkvm.it;
 
+import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.VmExit;
 import io.github.jkvm.kvm.KvmVCpu;
+import io.github.jkvm.testkit.MicroGuest;
 import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.testkit.asm.Label;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -19,11 +22,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
+/** What ends a run from outside, again and again, while garbage is collected. Each by itself is a contract of every hypervisor: {@link KvmContractTest}. */
 @RequiresKvm
 class VCpuInterruptTest {
-    private static final int[] TIGHT_LOOP = {0xEB, 0xFE}; // jmp to itself
-    private static final int[] OUT_LOOP = {0xE6, 0x10, 0xEB, 0xFC}; // out 0x10, al; jmp to it
-
     /** A wake-up that takes this long is a lost one that something else made up for. */
     private static final long LATE_NANOS = TimeUnit.SECONDS.toNanos(30);
 
@@ -59,6 +60,10 @@ class VCpuInterruptTest {
         assertThat(failure.get()).isNull();
     }
 
+    private static MicroGuest tightLoop() {
+        return MicroGuest.builder().build(code -> code.jmp(code.here("forever")));
+    }
+
     private Thread start(String name, Runnable action) {
         return Thread.ofPlatform().name(name).start(() -> {
             try {
@@ -74,10 +79,10 @@ class VCpuInterruptTest {
         int times = Lane.repeats(10_000);
         Semaphore returned = new Semaphore(0);
         long[] nanos = new long[times];
-        try (var guest = new RealModeGuest(TIGHT_LOOP)) {
+        try (MicroGuest guest = tightLoop()) {
             Thread runner = start("runner", () -> {
                 for (int i = 0; i < times; i++) {
-                    assertThat(guest.vcpu.run()).isInstanceOf(VmExit.Interrupted.class);
+                    assertThat(guest.vcpu().run()).isInstanceOf(VmExit.Interrupted.class);
                     returned.release();
                 }
             });
@@ -87,7 +92,7 @@ class VCpuInterruptTest {
                     LockSupport.parkNanos(i % 97 * 1000L);
                 }
                 long start = System.nanoTime();
-                guest.vcpu.interrupt();
+                guest.vcpu().interrupt();
                 assertThat(returned.tryAcquire(LATE_NANOS, TimeUnit.NANOSECONDS))
                         .as("wake-up %d came in time", i)
                         .isTrue();
@@ -108,11 +113,11 @@ class VCpuInterruptTest {
     void interruptsFromManyThreadsMergeButNoneIsLost() throws InterruptedException {
         int rounds = Lane.repeats(2_000);
         AtomicInteger returned = new AtomicInteger();
-        try (var guest = new RealModeGuest(TIGHT_LOOP)) {
+        try (MicroGuest guest = tightLoop()) {
             CountDownLatch done = new CountDownLatch(3);
             Thread runner = start("runner", () -> {
                 while (done.getCount() > 0) {
-                    assertThat(guest.vcpu.run()).isInstanceOf(VmExit.Interrupted.class);
+                    assertThat(guest.vcpu().run()).isInstanceOf(VmExit.Interrupted.class);
                     returned.incrementAndGet();
                 }
             });
@@ -121,7 +126,7 @@ class VCpuInterruptTest {
                 senders.add(start("sender " + sender, () -> {
                     for (int i = 0; i < rounds && failure.get() == null; i++) {
                         int before = returned.get();
-                        guest.vcpu.interrupt();
+                        guest.vcpu().interrupt();
                         // A run that returned after the call began is for this call or one merged with it.
                         long start = System.nanoTime();
                         while (returned.get() == before && failure.get() == null) {
@@ -135,52 +140,26 @@ class VCpuInterruptTest {
             for (Thread sender : senders) {
                 sender.join();
             }
-            guest.vcpu.interrupt();
+            guest.vcpu().interrupt();
             runner.join();
         }
         assertThat(returned.get()).isLessThanOrEqualTo(3 * rounds + 1);
     }
 
     @Test
-    void interruptWaitsForTheNextRunAndCountsOnce() {
-        try (var guest = new RealModeGuest(OUT_LOOP)) {
-            guest.vcpu.interrupt();
-            guest.vcpu.interrupt();
-            assertThat(guest.run()).isEqualTo(new VmExit.Interrupted());
-            assertThat(guest.run()).isInstanceOf(VmExit.PortOut.class);
-        }
-    }
-
-    @Test
-    void interruptOutlivesARunThatEndsForAnotherReason() {
-        try (var guest = new RealModeGuest(OUT_LOOP)) {
-            var interrupting = new CountingHandler() {
-                @Override
-                public void portOut(int port, int size, long value) {
-                    super.portOut(port, size, value);
-                    guest.vcpu.interrupt();
-                }
-            };
-            assertThat(guest.vcpu.run(interrupting, RealModeGuest.LONG)).isEqualTo(new VmExit.Interrupted());
-            assertThat(interrupting.count).isEqualTo(1);
-            assertThat(guest.run()).isInstanceOf(VmExit.PortOut.class);
-        }
-    }
-
-    @Test
     void interruptEndsAVirtualThreadsRun() throws InterruptedException {
-        try (var guest = new RealModeGuest(TIGHT_LOOP)) {
+        try (MicroGuest guest = tightLoop()) {
             int times = Lane.repeats(500);
             AtomicInteger returned = new AtomicInteger();
             Thread runner = Thread.ofVirtual().start(() -> {
                 while (returned.get() < times) {
-                    guest.vcpu.run();
+                    guest.vcpu().run();
                     returned.incrementAndGet();
                     LockSupport.parkNanos(1);
                 }
             });
             for (int i = 0; i < times; i++) {
-                guest.vcpu.interrupt();
+                guest.vcpu().interrupt();
                 long start = System.nanoTime();
                 while (returned.get() <= i) {
                     assertThat(System.nanoTime() - start).isLessThan(LATE_NANOS);
@@ -193,8 +172,8 @@ class VCpuInterruptTest {
 
     @Test
     void signalMaskThatLeavesTheInterruptsSignalOpenDoesNotHinderIt() {
-        try (var guest = new RealModeGuest(TIGHT_LOOP)) {
-            KvmVCpu vcpu = KvmVCpu.of(guest.vcpu);
+        try (MicroGuest guest = tightLoop()) {
+            KvmVCpu vcpu = KvmVCpu.of(guest.vcpu());
             // All real-time signals but number 40, which interrupts vCPUs.
             vcpu.setSignalMask(-1L << 33 & ~(1L << 39));
             assertThat(vcpu.run(Duration.ofMillis(10))).isEqualTo(new VmExit.DeadlineReached());
@@ -206,11 +185,11 @@ class VCpuInterruptTest {
     @Test
     void deadlineEndsATightLoopEveryTime() {
         int times = Lane.repeats(10_000);
-        try (var guest = new RealModeGuest(TIGHT_LOOP)) {
+        try (MicroGuest guest = tightLoop()) {
             for (int i = 0; i < times; i++) {
                 Duration limit = Duration.ofNanos(20_000 + i % 50 * 1000L);
                 long start = System.nanoTime();
-                assertThat(guest.vcpu.run(limit)).isEqualTo(new VmExit.DeadlineReached());
+                assertThat(guest.vcpu().run(limit)).isEqualTo(new VmExit.DeadlineReached());
                 assertThat(System.nanoTime() - start).isBetween(limit.toNanos(), LATE_NANOS);
             }
         }
@@ -220,54 +199,21 @@ class VCpuInterruptTest {
     void deadlineLeavesNothingBehindForTheNextRun() {
         int times = Lane.repeats(10_000);
         int reached = 0;
-        try (var guest = new RealModeGuest(OUT_LOOP)) {
+        try (MicroGuest guest = MicroGuest.builder().build(code -> {
+            Label again = code.here("again");
+            code.out(0x10, AL).jmp(again);
+        })) {
             for (int i = 0; i < times; i++) {
                 // About as long as the way to the next exit, so that both ends happen.
-                VmExit exit = guest.vcpu.run(Duration.ofNanos(1 + i % 100 * 500L));
+                VmExit exit = guest.vcpu().run(Duration.ofNanos(1 + i % 100 * 500L));
                 if (exit instanceof VmExit.DeadlineReached) {
                     reached++;
                 } else {
                     assertThat(exit).isInstanceOf(VmExit.PortOut.class);
                 }
-                assertThat(guest.vcpu.run()).isInstanceOf(VmExit.PortOut.class);
+                assertThat(guest.vcpu().run()).isInstanceOf(VmExit.PortOut.class);
             }
         }
         System.out.printf("deadline came first %d times of %d%n", reached, times);
-    }
-
-    @Test
-    void deadlineCountsForAllExitsThatAHandlerServes() {
-        try (var guest = new RealModeGuest(OUT_LOOP)) {
-            var handler = new CountingHandler();
-            long start = System.nanoTime();
-            Duration limit = Duration.ofMillis(50);
-            assertThat(guest.vcpu.run(handler, limit)).isEqualTo(new VmExit.DeadlineReached());
-            assertThat(System.nanoTime() - start).isBetween(limit.toNanos(), LATE_NANOS);
-            assertThat(handler.count).isPositive();
-        }
-    }
-
-    @Test
-    void noTimeAtAllRunsNoInstructionButFinishesPendingInput() {
-        try (var guest = new RealModeGuest(
-                0xB8, 0x00, 0x00, // mov ax, 0
-                0xE4, 0x11, // in al, 0x11
-                0x40, // inc ax
-                0xF4)) {
-            assertThat(guest.vcpu.run(Duration.ZERO)).isEqualTo(new VmExit.DeadlineReached());
-            assertThat(guest.run()).isInstanceOf(VmExit.PortIn.class);
-            guest.vcpu.respond(7);
-            assertThat(guest.vcpu.run(Duration.ofSeconds(-1))).isEqualTo(new VmExit.DeadlineReached());
-            assertThat(guest.vcpu.registers().rax() & 0xFFFF).isEqualTo(7);
-            assertThat(guest.run()).isEqualTo(new VmExit.Halt());
-            assertThat(guest.vcpu.registers().rax() & 0xFFFF).isEqualTo(8);
-        }
-    }
-
-    @Test
-    void limitBeyondAllClocksIsNone() {
-        try (var guest = new RealModeGuest(0xF4)) {
-            assertThat(guest.vcpu.run(Duration.ofSeconds(Long.MAX_VALUE))).isEqualTo(new VmExit.Halt());
-        }
     }
 }

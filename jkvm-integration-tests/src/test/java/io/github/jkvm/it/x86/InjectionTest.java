@@ -1,5 +1,7 @@
 package io.github.jkvm.it.x86;
 
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -9,36 +11,40 @@ import io.github.jkvm.Capability;
 import io.github.jkvm.UnsupportedCapabilityException;
 import io.github.jkvm.VmExit;
 import io.github.jkvm.kvm.KvmException;
+import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.MicroGuest;
+import io.github.jkvm.testkit.MicroVm;
 import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.testkit.asm.Assembler;
+import io.github.jkvm.testkit.asm.Mode;
 import io.github.jkvm.x86.GuestDebug;
 import io.github.jkvm.x86.GuestDebug.Feature;
 import io.github.jkvm.x86.X86VCpu;
+import io.github.jkvm.x86.X86Vm;
+import java.time.Duration;
 import java.util.List;
 import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-@RequiresKvm
+@MicroVm
 class InjectionTest {
-    private static final int HLT = 0xF4;
-    private static final int STI = 0xFB;
-    private static final int NOP = 0x90;
     private static final int HANDLER = 0x2000;
     private static final int PORT = 0x10;
     private static final int NMI_VECTOR = 2;
 
-    private final X86Machine machine = new X86Machine();
+    private static final Duration LONG = Duration.ofSeconds(60);
 
-    @AfterEach
-    void close() {
-        machine.close();
-    }
+    @MicroVm(mode = EntryMode.REAL16, deadline = "60s")
+    private MicroGuest guest;
 
     /** Lets a real-mode vector lead to code that writes it to a port (SDM volume 3, 21.1.4). */
     private void handle(int vector) {
-        machine.vm.memory().write(vector * 4L, new byte[] {0, HANDLER >> 8, 0, 0});
-        // mov al, vector; out PORT, al
-        machine.vm.memory().write(HANDLER, new byte[] {(byte) 0xB0, (byte) vector, (byte) 0xE6, PORT});
+        guest.memory().writeInt(vector * 4L, HANDLER);
+        new Assembler(Mode.BITS16, HANDLER)
+                .mov(AL, vector)
+                .out(PORT, AL)
+                .assemble()
+                .load(guest.memory());
     }
 
     private static void assertHandled(VmExit exit, int vector) {
@@ -50,48 +56,54 @@ class InjectionTest {
 
     @Test
     void sendsNonMaskableInterrupts() {
-        X86VCpu vcpu = machine.vcpu(NOP, NOP, HLT);
+        guest.load(code -> code.nop().nop().hlt());
+        X86VCpu vcpu = guest.vcpu();
         handle(NMI_VECTOR);
         vcpu.nmi();
-        assertHandled(X86Machine.run(vcpu), NMI_VECTOR);
+        assertHandled(vcpu.run(LONG), NMI_VECTOR);
     }
 
     @Test
     void queuesInterruptsOfAControllerInUserSpace() {
-        X86VCpu vcpu = machine.vcpu(STI, NOP, HLT);
+        guest.load(code -> code.sti().nop().hlt());
+        X86VCpu vcpu = guest.vcpu();
         handle(0x21);
         vcpu.setRegisters(vcpu.registers().with(io.github.jkvm.x86.Registers.Name.RFLAGS, 0x202));
         vcpu.queueInterrupt(0x21);
-        assertHandled(X86Machine.run(vcpu), 0x21);
+        assertHandled(vcpu.run(LONG), 0x21);
     }
 
     @Test
     @RequiresKvm(Capability.SPLIT_IRQCHIP)
     void refusesToQueueASecondInterruptBesideALocalApic() {
-        machine.vm.enableSplitIrqChip(24);
-        X86VCpu vcpu = machine.vcpu(HLT);
-        vcpu.queueInterrupt(0x21);
-        assertThatExceptionOfType(KvmException.class)
-                .isThrownBy(() -> vcpu.queueInterrupt(0x22))
-                .withMessageContaining("KVM_INTERRUPT")
-                .withMessageContaining("vector 34")
-                .withMessageContaining("an interrupt is queued already");
+        try (MicroGuest split =
+                MicroGuest.builder().prepare(vm -> vm.enableSplitIrqChip(24)).build()) {
+            X86VCpu vcpu = split.vcpu();
+            vcpu.queueInterrupt(0x21);
+            assertThatExceptionOfType(KvmException.class)
+                    .isThrownBy(() -> vcpu.queueInterrupt(0x22))
+                    .withMessageContaining("KVM_INTERRUPT")
+                    .withMessageContaining("vector 34")
+                    .withMessageContaining("an interrupt is queued already");
+        }
     }
 
     @Test
     void refusesToQueueInterruptsBesideControllersInTheHypervisor() {
-        machine.vm.createIrqChip();
-        X86VCpu vcpu = machine.vcpu(HLT);
-        assertThatExceptionOfType(KvmException.class)
-                .isThrownBy(() -> vcpu.queueInterrupt(0x21))
-                .withMessageContaining("KVM_INTERRUPT")
-                .withMessageContaining("ENXIO")
-                .withMessageContaining("use Vm.interrupt");
+        try (MicroGuest whole =
+                MicroGuest.builder().prepare(X86Vm::createIrqChip).build()) {
+            X86VCpu vcpu = whole.vcpu();
+            assertThatExceptionOfType(KvmException.class)
+                    .isThrownBy(() -> vcpu.queueInterrupt(0x21))
+                    .withMessageContaining("KVM_INTERRUPT")
+                    .withMessageContaining("ENXIO")
+                    .withMessageContaining("use Vm.interrupt");
+        }
     }
 
     @Test
     void refusesVectorsThatDoNotExist() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> vcpu.queueInterrupt(256))
                 .withMessage("interrupt vector 256 must be from 0 to 255");
@@ -100,8 +112,8 @@ class InjectionTest {
 
     @Test
     void sendsSystemManagementInterrupts() {
-        X86VCpu vcpu = machine.vcpu(HLT);
-        if (!machine.vm.supports(Capability.X86_SMM)) {
+        X86VCpu vcpu = guest.vcpu();
+        if (!guest.vm().supports(Capability.X86_SMM)) {
             assertThatExceptionOfType(UnsupportedCapabilityException.class)
                     .isThrownBy(vcpu::smi)
                     .withMessageContaining("X86_SMM");
@@ -114,12 +126,13 @@ class InjectionTest {
     @Test
     @RequiresKvm(Capability.GUEST_DEBUG)
     void stepsThroughTheGuest() {
-        X86VCpu vcpu = machine.vcpu(NOP, NOP, NOP, HLT);
+        guest.load(code -> code.nop().nop().nop().hlt());
+        X86VCpu vcpu = guest.vcpu();
         vcpu.setGuestDebug(new GuestDebug(Set.of(Feature.SINGLE_STEP), List.of(), 0));
-        assertStopsAt(vcpu, 0x1001);
-        assertStopsAt(vcpu, 0x1002);
+        assertStopsAt(vcpu, guest.codeAddress() + 1);
+        assertStopsAt(vcpu, guest.codeAddress() + 2);
         vcpu.setGuestDebug(GuestDebug.OFF);
-        assertThat(X86Machine.run(vcpu)).isInstanceOf(VmExit.Halt.class);
+        assertThat(guest).halts();
     }
 
     @Test
@@ -128,14 +141,16 @@ class InjectionTest {
         assumeFalse(
                 "nested".equals(System.getProperty("jkvm.lane")),
                 "QEMU's software CPU does not watch the debug registers of a nested guest");
-        X86VCpu vcpu = machine.vcpu(NOP, NOP, NOP, HLT);
+        guest.load(code -> code.nop().nop().nop().hlt());
+        X86VCpu vcpu = guest.vcpu();
         // SDM volume 3, 19.2.4: bit 1 of DR7 enables break point 0 globally; bit 10 is always set.
-        vcpu.setGuestDebug(new GuestDebug(Set.of(Feature.HARDWARE_BREAKPOINTS), List.of(0x1002L), 0x402));
-        assertStopsAt(vcpu, 0x1002);
+        vcpu.setGuestDebug(
+                new GuestDebug(Set.of(Feature.HARDWARE_BREAKPOINTS), List.of(guest.codeAddress() + 2), 0x402));
+        assertStopsAt(vcpu, guest.codeAddress() + 2);
     }
 
     private static void assertStopsAt(X86VCpu vcpu, long rip) {
-        VmExit exit = X86Machine.run(vcpu);
+        VmExit exit = vcpu.run(LONG);
         assertThat(exit).isInstanceOfSatisfying(VmExit.Debug.class, debug -> {
             assertThat(debug.exception()).isEqualTo(1);
             assertThat(debug.pc()).isEqualTo(rip);

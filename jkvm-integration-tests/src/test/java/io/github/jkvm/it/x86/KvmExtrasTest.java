@@ -1,5 +1,8 @@
 package io.github.jkvm.it.x86;
 
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Reg32.EAX;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -8,7 +11,7 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import io.github.jkvm.Bytes;
 import io.github.jkvm.Capability;
 import io.github.jkvm.GuestAddress;
-import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.Hypervisor;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.UnsupportedCapabilityException;
 import io.github.jkvm.VmExit;
@@ -20,36 +23,42 @@ import io.github.jkvm.kvm.KvmX86Vm;
 import io.github.jkvm.kvm.PmuEventFilter;
 import io.github.jkvm.kvm.PmuEventFilter.Action;
 import io.github.jkvm.kvm.PmuEventFilter.Encoding;
+import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.MicroGuest;
+import io.github.jkvm.testkit.MicroVm;
 import io.github.jkvm.testkit.RequiresKvm;
 import io.github.jkvm.x86.Msr;
-import io.github.jkvm.x86.Segment;
-import io.github.jkvm.x86.SpecialRegisters;
+import io.github.jkvm.x86.Registers;
+import io.github.jkvm.x86.X86Vm;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-@RequiresKvm
+@MicroVm
 class KvmExtrasTest {
-    private static final int HLT = 0xF4;
     private static final int KVM_SEV_INIT = 0;
     private static final int KVM_CAP_ONE_REG = 70;
     private static final int KVM_CAP_SYS_HYPERV_CPUID = 191;
 
-    private final X86Machine machine = new X86Machine();
-    private final KvmX86Vm vm = KvmX86Vm.of(machine.vm);
+    private static final Duration LONG = Duration.ofSeconds(60);
 
-    @AfterEach
-    void close() {
-        machine.close();
+    @MicroVm(mode = EntryMode.REAL16, deadline = "60s")
+    private MicroGuest guest;
+
+    private KvmX86Vm vm;
+
+    @BeforeEach
+    void takeTheVm() {
+        vm = KvmX86Vm.of(guest.vm());
     }
 
     @Test
     void keepsNestedState() {
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         if (!vm.supports(Capability.NESTED_STATE)) {
             assertThatExceptionOfType(UnsupportedCapabilityException.class)
                     .isThrownBy(vcpu::nestedState)
@@ -58,7 +67,6 @@ class KvmExtrasTest {
                     .isThrownBy(() -> vcpu.setNestedState(Bytes.copyOf(new byte[128])));
             return;
         }
-        vcpu.setCpuid(machine.hypervisor.supportedCpuid());
         Bytes state = vcpu.nestedState();
         // The header of struct kvm_nested_state has 128 bytes.
         assertThat(state.length()).isGreaterThanOrEqualTo(128);
@@ -69,7 +77,7 @@ class KvmExtrasTest {
     @Test
     @RequiresKvm(Capability.NESTED_STATE)
     void refusesNestedStateShorterThanItSays() {
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         byte[] state = new byte[128];
         state[5] = 0x10; // size 4096
         assertThatIllegalArgumentException()
@@ -110,7 +118,7 @@ class KvmExtrasTest {
 
     @Test
     void refusesToRegisterRegionsOfVmsWithoutEncryptedMemory() {
-        MemoryRegion region = vm.addMemory(GuestAddress.ZERO, MemoryBacking.anonymous(1 << 16));
+        MemoryRegion region = vm.memory().regions().getFirst();
         assertThatExceptionOfType(KvmException.class)
                 .isThrownBy(() -> vm.registerEncryptedRegion(region))
                 .withMessageContaining("KVM_MEMORY_ENCRYPT_REG_REGION")
@@ -136,8 +144,7 @@ class KvmExtrasTest {
 
     @Test
     void readsAndSetsRegistersByNumber() {
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
-        vcpu.setCpuid(machine.hypervisor.supportedCpuid());
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         vcpu.setMsrs(List.of(new Msr(Msr.STAR, 0x1234_5678_0000_0000L)));
         if (vm.checkExtension(KVM_CAP_ONE_REG) == 0) {
             assertThatExceptionOfType(KvmException.class)
@@ -164,7 +171,7 @@ class KvmExtrasTest {
 
     @Test
     void refusesRegisterValuesOfTheWrongSize() {
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> vcpu.oneRegisters().set(msr(Msr.STAR), Bytes.copyOf((byte) 1)))
                 .withMessage("register 0x20300002c0000081 has 8 bytes; got 1");
@@ -175,7 +182,7 @@ class KvmExtrasTest {
 
     @Test
     void refusesTheCallsOfArm() {
-        ArmVCpu vcpu = ArmVCpu.of(machine.vcpu(HLT));
+        ArmVCpu vcpu = ArmVCpu.of(guest.vcpu());
         assertThatExceptionOfType(KvmException.class)
                 .isThrownBy(vcpu::preferredTarget)
                 .withMessageContaining("KVM_ARM_PREFERRED_TARGET")
@@ -192,7 +199,7 @@ class KvmExtrasTest {
 
     @Test
     void fillsPageTablesAheadOfUse() {
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         if (vm.supports(Capability.PRE_FAULT_MEMORY)) {
             vcpu.preFaultMemory(GuestAddress.ZERO, 1 << 16);
             assertThatExceptionOfType(KvmException.class)
@@ -209,7 +216,7 @@ class KvmExtrasTest {
 
     @Test
     void refusesCapabilitiesThatAVCpuDoesNotHave() {
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         assertThatExceptionOfType(KvmException.class)
                 .isThrownBy(() -> vcpu.enableCapability(Integer.MAX_VALUE, 1))
                 .withMessageContaining("KVM_ENABLE_CAP")
@@ -218,37 +225,38 @@ class KvmExtrasTest {
 
     @Test
     void tellsWhatCpuidAnswersToGuestsOfHyperV() {
-        KvmX86Hypervisor hypervisor = (KvmX86Hypervisor) machine.hypervisor;
-        if (hypervisor.checkExtension(KVM_CAP_SYS_HYPERV_CPUID) == 0) {
-            assertThatExceptionOfType(KvmException.class)
-                    .isThrownBy(hypervisor::hypervCpuid)
-                    .withMessageContaining("KVM_GET_SUPPORTED_HV_CPUID")
-                    .withMessageContaining("does not offer Hyper-V's interface");
-        } else {
-            // Hypervisor Top Level Functional Specification, 2.4: leaf 0x40000001 is the interface, "Hv#1".
-            assertThat(hypervisor.hypervCpuid())
-                    .anyMatch(entry -> entry.function() == 0x4000_0001 && entry.eax() == 0x3123_7648);
+        try (var hypervisor = (KvmX86Hypervisor) Hypervisor.open()) {
+            if (hypervisor.checkExtension(KVM_CAP_SYS_HYPERV_CPUID) == 0) {
+                assertThatExceptionOfType(KvmException.class)
+                        .isThrownBy(hypervisor::hypervCpuid)
+                        .withMessageContaining("KVM_GET_SUPPORTED_HV_CPUID")
+                        .withMessageContaining("does not offer Hyper-V's interface");
+            } else {
+                // Hypervisor Top Level Functional Specification, 2.4: leaf 0x40000001 is the interface, "Hv#1".
+                assertThat(hypervisor.hypervCpuid())
+                        .anyMatch(entry -> entry.function() == 0x4000_0001 && entry.eax() == 0x3123_7648);
+            }
         }
     }
 
     /** SDM volume 3, 12.8.3.1: the task priority register is at 0x80 of the local APIC's page. */
     @Test
     void reportsAccessesToTheTaskPriority() {
-        vm.createIrqChip();
-        // mov [0xfee00080], eax; jmp to itself, in a 32-bit segment
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(0xA3, 0x80, 0x00, 0xE0, 0xFE, 0xEB, 0xFE));
-        SpecialRegisters before = vcpu.specialRegisters();
-        vcpu.setSpecialRegisters(
-                before.withSegments(Segment.flat32(8, Segment.TYPE_CODE), Segment.flat32(16, Segment.TYPE_DATA))
-                        .withControl(before.cr0() | SpecialRegisters.CR0_PE, 0, 0, 0));
-        vcpu.startTprReports();
-        VmExit exit = X86Machine.run(vcpu);
-        assertThat(exit).isInstanceOfSatisfying(VmExit.TprAccess.class, access -> {
-            assertThat(access.access()).isEqualTo(VmExit.Access.WRITE);
-        });
-        vcpu.stopTprReports();
-        X86Machine.restart(vcpu);
-        VmExit next = vcpu.run(Duration.ofMillis(200));
-        assertThat(next).isNotInstanceOf(VmExit.TprAccess.class);
+        try (MicroGuest apicGuest = MicroGuest.builder()
+                .mode(EntryMode.PROTECTED32)
+                .prepare(X86Vm::createIrqChip)
+                .build(code -> code.mov(mem(0xFEE0_0080L), EAX).jmp(code.here("forever")))) {
+            KvmX86VCpu vcpu = KvmX86VCpu.of(apicGuest.vcpu());
+            vcpu.startTprReports();
+            VmExit exit = vcpu.run(LONG);
+            assertThat(exit)
+                    .isInstanceOfSatisfying(
+                            VmExit.TprAccess.class,
+                            access -> assertThat(access.access()).isEqualTo(VmExit.Access.WRITE));
+            vcpu.stopTprReports();
+            vcpu.setRegisters(Registers.INITIAL.withRip(apicGuest.codeAddress()));
+            VmExit next = vcpu.run(Duration.ofMillis(200));
+            assertThat(next).isNotInstanceOf(VmExit.TprAccess.class);
+        }
     }
 }

@@ -1,59 +1,70 @@
 package io.github.jkvm.it.x86;
 
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Reg16.AX;
+import static io.github.jkvm.testkit.asm.Reg16.CX;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.Hypervisor;
 import io.github.jkvm.VmExit;
+import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.MicroGuest;
 import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.testkit.asm.Label;
 import io.github.jkvm.x86.ClockState;
-import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.Msr;
+import io.github.jkvm.x86.X86Hypervisor;
 import io.github.jkvm.x86.X86VCpu;
+import io.github.jkvm.x86.X86Vm;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** A guest goes on in another VM with the state it had in the first. */
 @RequiresKvm
 class StateTransferTest {
-    private static final int HLT = 0xF4;
-    private static final int MEMORY = 1 << 16;
+    private static final int MEMORY = 0x2_0000;
+    private static final Duration LONG = Duration.ofSeconds(60);
+
+    private static MicroGuest guest() {
+        return MicroGuest.builder()
+                .mode(EntryMode.REAL16)
+                .memory(MEMORY)
+                .prepare(vm -> {
+                    vm.createIrqChip();
+                    vm.createPit();
+                })
+                .build();
+    }
 
     @Test
     void aGuestGoesOnInAnotherVmWhereItWas() {
-        int[] code = {
-            0xB9, 0x03, 0x00, // mov cx, 3
-            0x01, 0xC8, // again: add ax, cx
-            0xE7, 0x10, // out 0x10, ax
-            0xE2, 0xFA, // loop again
-            0xA3, 0x00, 0x30, // mov [0x3000], ax
-            HLT
-        };
-        try (var first = new X86Machine();
-                var second = new X86Machine()) {
-            List<CpuidEntry> cpuid = first.hypervisor.supportedCpuid();
-            first.vm.createIrqChip();
-            first.vm.createPit();
-            X86VCpu before = first.vcpu(code);
-            before.setCpuid(cpuid);
-            assertOut(X86Machine.run(before), 3);
-            assertOut(X86Machine.run(before), 5);
+        try (MicroGuest first = guest();
+                MicroGuest second = guest()) {
+            first.load(code -> {
+                code.mov(CX, 3);
+                Label again = code.here("again");
+                code.add(AX, CX).out(0x10, AX).loop(again);
+                code.mov(mem(0x3000), AX).hlt();
+            });
+            assertOut(first.vcpu().run(LONG), 3);
+            assertOut(first.vcpu().run(LONG), 5);
 
-            second.vm.createIrqChip();
-            second.vm.createPit();
-            X86VCpu after = second.vcpu(HLT);
-            after.setCpuid(before.cpuid());
-            second.vm.memory().write(0, first.vm.memory().read(0, MEMORY));
-            copy(first, before, second, after);
+            second.memory().write(0, first.memory().read(0, MEMORY));
+            copy(first.vm(), first.vcpu(), second.vm(), second.vcpu());
 
-            assertOut(X86Machine.run(after), 6);
-            assertThat(after.registers().rcx()).isEqualTo(1);
+            assertOut(second.vcpu().run(LONG), 6);
+            assertThat(second.registers().rcx()).isEqualTo(1);
         }
     }
 
     /** In the order that the structures depend on each other: what makes registers valid comes before those registers. */
-    private static void copy(X86Machine from, X86VCpu before, X86Machine to, X86VCpu after) {
-        to.vm.setClock(new ClockState(from.vm.clock().clock(), 0, 0, 0));
-        to.vm.setIrqChip(from.vm.irqChip());
-        to.vm.setPit(from.vm.pit());
+    private static void copy(X86Vm from, X86VCpu before, X86Vm to, X86VCpu after) {
+        to.setClock(new ClockState(from.clock().clock(), 0, 0, 0));
+        to.setIrqChip(from.irqChip());
+        to.setPit(from.pit());
+        after.setCpuid(before.cpuid());
         after.setMpState(before.mpState());
         after.setRegisters(before.registers());
         after.setSpecialRegisters(before.specialRegisters());
@@ -78,13 +89,14 @@ class StateTransferTest {
 
     @Test
     void allMsrsOfAVCpuCanBeReadAndSetAgain() {
-        try (var machine = new X86Machine()) {
-            machine.vm.createIrqChip();
-            X86VCpu vcpu = machine.vcpu(HLT);
-            vcpu.setCpuid(machine.hypervisor.supportedCpuid());
-            List<Msr> msrs = vcpu.msrs(machine.hypervisor.msrIndices());
-            assertThat(msrs).extracting(Msr::index).isEqualTo(machine.hypervisor.msrIndices());
-            vcpu.setMsrs(msrs);
+        try (X86Hypervisor hypervisor = X86Hypervisor.of(Hypervisor.open());
+                MicroGuest guest = MicroGuest.builder()
+                        .hypervisor(hypervisor)
+                        .prepare(X86Vm::createIrqChip)
+                        .build()) {
+            List<Msr> msrs = guest.vcpu().msrs(hypervisor.msrIndices());
+            assertThat(msrs).extracting(Msr::index).isEqualTo(hypervisor.msrIndices());
+            guest.vcpu().setMsrs(msrs);
         }
     }
 }

@@ -1,5 +1,7 @@
 package io.github.jkvm.it.x86;
 
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
@@ -10,32 +12,33 @@ import io.github.jkvm.VmExit;
 import io.github.jkvm.kvm.KvmX86VCpu;
 import io.github.jkvm.kvm.SyncedRegisters;
 import io.github.jkvm.kvm.SyncedRegisters.Part;
+import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.MicroGuest;
+import io.github.jkvm.testkit.MicroVm;
 import io.github.jkvm.testkit.RequiresKvm;
 import io.github.jkvm.x86.Registers.Name;
 import io.github.jkvm.x86.SpecialRegisters;
+import java.time.Duration;
 import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
+@MicroVm
 @RequiresKvm(Capability.SYNC_REGS)
 class SyncedRegistersTest {
-    private static final int HLT = 0xF4;
 
-    private final X86Machine machine = new X86Machine();
+    private static final Duration LONG = Duration.ofSeconds(60);
 
-    @AfterEach
-    void close() {
-        machine.close();
-    }
+    @MicroVm(mode = EntryMode.REAL16, deadline = "60s")
+    private MicroGuest guest;
 
     /** Documentation/virt/kvm/api.rst, KVM_CAP_SYNC_REGS: at exit the sets of kvm_valid_regs are copied to the page. */
     @Test
     void findsTheRegistersOfTheExitInThePage() {
-        // inc al; hlt
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(0xFE, 0xC0, HLT));
+        guest.load(code -> code.inc(AL).hlt());
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         SyncedRegisters synced = vcpu.syncedRegisters();
         synced.share(Set.of(Part.REGISTERS, Part.SPECIAL_REGISTERS, Part.EVENTS));
-        assertThat(X86Machine.run(vcpu)).isInstanceOf(VmExit.Halt.class);
+        assertThat(guest).halts();
         assertThat(synced.registers().rax()).isEqualTo(1);
         assertThat(synced.registers()).isEqualTo(vcpu.registers());
         assertThat(synced.specialRegisters()).isEqualTo(vcpu.specialRegisters());
@@ -45,34 +48,34 @@ class SyncedRegistersTest {
     /** Documentation/virt/kvm/api.rst, KVM_CAP_SYNC_REGS: at entry the sets of kvm_dirty_regs are taken from the page. */
     @Test
     void takesTheRegistersForTheNextRunFromThePage() {
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(0xFE, 0xC0, HLT));
+        guest.load(code -> code.inc(AL).hlt().inc(AL).hlt());
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         SyncedRegisters synced = vcpu.syncedRegisters();
         synced.share(Set.of(Part.REGISTERS));
-        X86Machine.run(vcpu);
-        synced.setRegisters(synced.registers().with(Name.RAX, 0x41).withRip(0x1000));
-        X86Machine.run(vcpu);
+        assertThat(guest).halts();
+        synced.setRegisters(synced.registers().with(Name.RAX, 0x41).withRip(guest.codeAddress()));
+        assertThat(guest).halts();
         assertThat(synced.registers().rax()).isEqualTo(0x42);
         // Once: the next run goes on where this one ended.
-        machine.load(0xFE, 0xC0, HLT, 0xFE, 0xC0, HLT);
-        X86Machine.run(vcpu);
+        assertThat(guest).halts();
         assertThat(synced.registers().rax()).isEqualTo(0x43);
     }
 
     @Test
     void showsTheStateAfterAPendingReadIsFinished() {
-        // in al, 0x10; hlt
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(0xE4, 0x10, HLT));
+        guest.load(code -> code.in(AL, 0x10).hlt());
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         SyncedRegisters synced = vcpu.syncedRegisters();
         synced.share(Set.of(Part.REGISTERS));
-        assertThat(X86Machine.run(vcpu)).isInstanceOf(VmExit.PortIn.class);
+        assertThat(vcpu.run(LONG)).isInstanceOf(VmExit.PortIn.class);
         vcpu.respond(0x5A);
         assertThat(synced.registers().rax()).isEqualTo(0x5A);
-        assertThat(X86Machine.run(vcpu)).isInstanceOf(VmExit.Halt.class);
+        assertThat(guest).halts();
     }
 
     @Test
     void failsTheRunIfTheSpecialRegistersFitNoMode() {
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         SpecialRegisters before = vcpu.specialRegisters();
         vcpu.syncedRegisters()
                 .setSpecialRegisters(before.withControl(
@@ -81,14 +84,14 @@ class SyncedRegistersTest {
                         before.cr4() | SpecialRegisters.CR4_PAE,
                         before.efer() | SpecialRegisters.EFER_LME | SpecialRegisters.EFER_LMA));
         assertThatExceptionOfType(HypervisorException.class)
-                .isThrownBy(() -> X86Machine.run(vcpu))
+                .isThrownBy(() -> vcpu.run(LONG))
                 .withMessageContaining("KVM_RUN")
                 .withMessageContaining("EINVAL");
     }
 
     @Test
     void refusesToReadWhatIsNotShared() {
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         assertThatIllegalStateException()
                 .isThrownBy(() -> vcpu.syncedRegisters().registers())
                 .withMessageContaining("call share(Set.of(Part.REGISTERS)) before");

@@ -1,5 +1,9 @@
 package io.github.jkvm.it.x86;
 
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
+import static io.github.jkvm.testkit.asm.Xmm.XMM0;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -12,7 +16,9 @@ import io.github.jkvm.UnsupportedCapabilityException;
 import io.github.jkvm.VmExit;
 import io.github.jkvm.kvm.KvmException;
 import io.github.jkvm.kvm.KvmX86VCpu;
-import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.MicroGuest;
+import io.github.jkvm.testkit.MicroVm;
 import io.github.jkvm.x86.DebugRegisters;
 import io.github.jkvm.x86.DescriptorTable;
 import io.github.jkvm.x86.FpuState;
@@ -25,28 +31,30 @@ import io.github.jkvm.x86.SpecialRegisters2;
 import io.github.jkvm.x86.Translation;
 import io.github.jkvm.x86.VCpuEvents;
 import io.github.jkvm.x86.X86VCpu;
+import io.github.jkvm.x86.X86Vm;
 import io.github.jkvm.x86.Xcr;
 import io.github.jkvm.x86.XsaveState;
+import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-@RequiresKvm
+@MicroVm
 class VCpuStateTest {
-    private static final int HLT = 0xF4;
 
-    private final X86Machine machine = new X86Machine();
+    private static final Duration LONG = Duration.ofSeconds(60);
 
-    @AfterEach
-    void close() {
-        machine.close();
+    @MicroVm(mode = EntryMode.REAL16, deadline = "60s")
+    private MicroGuest guest;
+
+    private static MicroGuest withIrqChip() {
+        return MicroGuest.builder().prepare(X86Vm::createIrqChip).build();
     }
 
     @Test
     void keepsGeneralRegisters() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         Registers registers = Registers.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, -1, 0x1234, 0x2);
         vcpu.setRegisters(registers);
         assertThat(vcpu.registers()).isEqualTo(registers);
@@ -54,7 +62,7 @@ class VCpuStateTest {
 
     @Test
     void keepsSpecialRegisters() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         SpecialRegisters before = vcpu.specialRegisters();
         SpecialRegisters registers = before.withSegments(
                         Segment.realMode(0x123, Segment.TYPE_CODE), Segment.realMode(0x456, Segment.TYPE_DATA))
@@ -66,7 +74,7 @@ class VCpuStateTest {
 
     @Test
     void refusesSpecialRegistersThatFitNoMode() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         SpecialRegisters before = vcpu.specialRegisters();
         // SDM volume 3, 2.5: paging without protection is a general protection fault.
         SpecialRegisters paging = before.withControl(
@@ -84,8 +92,8 @@ class VCpuStateTest {
 
     @Test
     void keepsSpecialRegistersWithPageDirectoryPointers() {
-        X86VCpu vcpu = machine.vcpu(HLT);
-        if (!machine.vm.supports(Capability.SREGS2)) {
+        X86VCpu vcpu = guest.vcpu();
+        if (!guest.vm().supports(Capability.SREGS2)) {
             assertThatExceptionOfType(UnsupportedCapabilityException.class)
                     .isThrownBy(vcpu::specialRegisters2)
                     .withMessageContaining("SREGS2");
@@ -102,7 +110,7 @@ class VCpuStateTest {
 
     @Test
     void keepsFloatingPointState() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         List<Bytes> fpr = IntStream.range(0, 8)
                 .mapToObj(i -> Bytes.copyOf(
                         (byte) i,
@@ -133,24 +141,23 @@ class VCpuStateTest {
 
     @Test
     void givesTheGuestTheFloatingPointStateThatWasSet() {
-        // movups [0x3000], xmm0; fnstcw [0x3010]; hlt
-        X86VCpu vcpu = machine.vcpu(0x0F, 0x11, 0x06, 0x00, 0x30, 0xD9, 0x3E, 0x10, 0x30, HLT);
+        guest.load(code -> code.movups(mem(0x3000), XMM0).fnstcw(mem(0x3010)).hlt());
+        X86VCpu vcpu = guest.vcpu();
         SpecialRegisters before = vcpu.specialRegisters();
         // SDM volume 3, 2.5: OSFXSR (bit 9) of CR4 lets SSE instructions be used.
         vcpu.setSpecialRegisters(before.withControl(before.cr0(), 0, 1 << 9, 0));
         List<Bytes> xmm = Collections.nCopies(
                 16, Bytes.copyOf(new byte[] {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}));
         vcpu.setFpu(new FpuState(FpuState.INITIAL.fpr(), 0x27F, 0, 0, 0, 0, 0, xmm, 0x1F80));
-        assertThat(X86Machine.run(vcpu)).isInstanceOf(VmExit.Halt.class);
-        assertThat(machine.vm.memory().read(0x3000, 16))
-                .isEqualTo(xmm.getFirst().toArray());
-        assertThat(machine.vm.memory().read(0x3010, 2)).isEqualTo(new byte[] {0x7F, 0x02});
+        assertThat(guest).halts();
+        assertThat(guest.memory().read(0x3000, 16)).isEqualTo(xmm.getFirst().toArray());
+        assertThat(guest.memory().read(0x3010, 2)).isEqualTo(new byte[] {0x7F, 0x02});
     }
 
     /** Linux, arch/x86/kvm/x86.c, kvm_arch_vcpu_ioctl_get_fpu: all but MXCSR is copied. */
     @Test
     void keepsWhatTheOldCallKeepsOfFloatingPointState() {
-        KvmX86VCpu vcpu = KvmX86VCpu.of(machine.vcpu(HLT));
+        KvmX86VCpu vcpu = KvmX86VCpu.of(guest.vcpu());
         vcpu.setLegacyFpu(FpuState.INITIAL);
         FpuState initial = FpuState.INITIAL;
         assertThat(vcpu.legacyFpu())
@@ -160,7 +167,7 @@ class VCpuStateTest {
 
     @Test
     void keepsExtendedState() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         vcpu.setFpu(FpuState.INITIAL);
         XsaveState state = vcpu.xsave();
         // SDM volume 1, 10.5.1: the control word is at the start, MXCSR at byte 24.
@@ -174,7 +181,7 @@ class VCpuStateTest {
 
     @Test
     void refusesExtendedStateThatIsTooShort() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         int size = vcpu.xsave().data().length();
         if (size == XsaveState.MIN_SIZE) {
             assertThatIllegalArgumentException().isThrownBy(() -> new XsaveState(Bytes.copyOf(new byte[size - 4])));
@@ -187,7 +194,7 @@ class VCpuStateTest {
 
     @Test
     void refusesExtendedStateWithReservedBits() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         byte[] bytes = vcpu.xsave().data().toArray();
         // SDM volume 1, 13.4.2: bytes 24 to 63 of the XSAVE header, which begins at 512, must be zero.
         bytes[512 + 40] = 1;
@@ -199,8 +206,7 @@ class VCpuStateTest {
 
     @Test
     void keepsExtendedControlRegisters() {
-        X86VCpu vcpu = machine.vcpu(HLT);
-        vcpu.setCpuid(machine.hypervisor.supportedCpuid());
+        X86VCpu vcpu = guest.vcpu();
         List<Xcr> xcrs = vcpu.xcrs();
         assumeTrue(!xcrs.isEmpty(), "this host's processor has no extended control registers");
         // SDM volume 1, 13.3: bits 0 and 1 are x87 and SSE state.
@@ -211,7 +217,7 @@ class VCpuStateTest {
 
     @Test
     void refusesExtendedControlWithoutItsFirstBit() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         assumeTrue(!vcpu.xcrs().isEmpty(), "this host's processor has no extended control registers");
         assertThatExceptionOfType(KvmException.class)
                 .isThrownBy(() -> vcpu.setXcrs(List.of(new Xcr(0, 2))))
@@ -221,7 +227,7 @@ class VCpuStateTest {
 
     @Test
     void keepsDebugRegisters() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         var registers = new DebugRegisters(List.of(1L, 2L, 3L, 4L), 0xFFFF_0FF0L, 0x400, 0);
         vcpu.setDebugRegisters(registers);
         assertThat(vcpu.debugRegisters()).isEqualTo(registers);
@@ -229,7 +235,7 @@ class VCpuStateTest {
 
     @Test
     void refusesDebugRegisterFlags() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         assertThatExceptionOfType(KvmException.class)
                 .isThrownBy(() -> vcpu.setDebugRegisters(new DebugRegisters(List.of(0L, 0L, 0L, 0L), 0, 0, 1)))
                 .withMessageContaining("KVM_SET_DEBUGREGS")
@@ -238,7 +244,7 @@ class VCpuStateTest {
 
     @Test
     void keepsEvents() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         VCpuEvents before = vcpu.events();
         VCpuEvents changed = new VCpuEvents(
                 before.exceptionInjected(),
@@ -270,7 +276,7 @@ class VCpuStateTest {
 
     @Test
     void refusesEventFlagsThatDoNotExist() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         var events = new VCpuEvents(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 << 30, 0, 0, 0, 0, 0, 0, 0);
         assertThatExceptionOfType(KvmException.class)
                 .isThrownBy(() -> vcpu.setEvents(events))
@@ -280,18 +286,19 @@ class VCpuStateTest {
 
     @Test
     void keepsWhatItDoesAsOneOfSeveral() {
-        machine.vm.createIrqChip();
-        X86VCpu vcpu = machine.vcpu(HLT);
-        assertThat(vcpu.mpState()).isEqualTo(MpState.RUNNABLE);
-        for (MpState state : List.of(MpState.UNINITIALIZED, MpState.HALTED, MpState.RUNNABLE)) {
-            vcpu.setMpState(state);
-            assertThat(vcpu.mpState()).isEqualTo(state);
+        try (MicroGuest apicGuest = withIrqChip()) {
+            X86VCpu vcpu = apicGuest.vcpu();
+            assertThat(vcpu.mpState()).isEqualTo(MpState.RUNNABLE);
+            for (MpState state : List.of(MpState.UNINITIALIZED, MpState.HALTED, MpState.RUNNABLE)) {
+                vcpu.setMpState(state);
+                assertThat(vcpu.mpState()).isEqualTo(state);
+            }
         }
     }
 
     @Test
     void refusesToWaitForInitWithoutALocalApic() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         assertThatExceptionOfType(KvmException.class)
                 .isThrownBy(() -> vcpu.setMpState(MpState.UNINITIALIZED))
                 .withMessageContaining("KVM_SET_MP_STATE")
@@ -300,17 +307,18 @@ class VCpuStateTest {
 
     @Test
     void keepsTheLocalApic() {
-        machine.vm.createIrqChip();
-        X86VCpu vcpu = machine.vcpu(HLT);
-        // SDM volume 3, 12.9: bit 8 enables the APIC; the low byte is the vector.
-        LapicState changed = vcpu.lapic().withRegister(LapicState.SPURIOUS_VECTOR, 0x1FF);
-        vcpu.setLapic(changed);
-        assertThat(vcpu.lapic().register(LapicState.SPURIOUS_VECTOR)).isEqualTo(0x1FF);
+        try (MicroGuest apicGuest = withIrqChip()) {
+            X86VCpu vcpu = apicGuest.vcpu();
+            // SDM volume 3, 12.9: bit 8 enables the APIC; the low byte is the vector.
+            LapicState changed = vcpu.lapic().withRegister(LapicState.SPURIOUS_VECTOR, 0x1FF);
+            vcpu.setLapic(changed);
+            assertThat(vcpu.lapic().register(LapicState.SPURIOUS_VECTOR)).isEqualTo(0x1FF);
+        }
     }
 
     @Test
     void refusesTheLocalApicWithoutOne() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         assertThatExceptionOfType(KvmException.class)
                 .isThrownBy(vcpu::lapic)
                 .withMessageContaining("KVM_GET_LAPIC")
@@ -319,14 +327,14 @@ class VCpuStateTest {
 
     @Test
     void tellsAndSetsTheFrequencyOfTheTimeStampCounter() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         int khz = vcpu.tscKhz();
         assertThat(khz).isPositive();
         // A processor that can't scale its counter takes a higher frequency and catches up with it, but no lower one.
         // The vCPU's first one may be lower than the host's: the kernel measures that anew after KVM has noted it.
         vcpu.setTscKhz(2 * khz);
         assertThat(vcpu.tscKhz()).isEqualTo(2 * khz);
-        if (machine.vm.supports(Capability.TSC_CONTROL)) {
+        if (guest.vm().supports(Capability.TSC_CONTROL)) {
             vcpu.setTscKhz(khz / 2);
             assertThat(vcpu.tscKhz()).isEqualTo(khz / 2);
         }
@@ -335,7 +343,7 @@ class VCpuStateTest {
 
     @Test
     void hasNothingToTellAGuestWithoutTheParavirtualClock() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         assertThatExceptionOfType(KvmException.class)
                 .isThrownBy(vcpu::notifyPaused)
                 .withMessageContaining("KVM_KVMCLOCK_CTRL")
@@ -344,7 +352,7 @@ class VCpuStateTest {
 
     @Test
     void translatesAddressesOfAGuestWithoutPagingToThemselves() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         Translation translation = vcpu.translate(0x1234);
         assertThat(translation.physicalAddress()).isEqualTo(0x1234);
         assertThat(translation.valid()).isEqualTo(1);
@@ -352,17 +360,17 @@ class VCpuStateTest {
 
     @Test
     void findsTheStateAfterTheInstructionThatLeftTheGuest() {
-        // mov al, 0x42; out 0x10, al; hlt
-        X86VCpu vcpu = machine.vcpu(0xB0, 0x42, 0xE6, 0x10, HLT);
-        assertThat(X86Machine.run(vcpu)).isInstanceOf(VmExit.PortOut.class);
-        assertThat(vcpu.registers().rip()).isEqualTo(0x1004);
+        guest.load(code -> code.mov(AL, 0x42).out(0x10, AL).hlt());
+        X86VCpu vcpu = guest.vcpu();
+        assertThat(vcpu.run(LONG)).isInstanceOf(VmExit.PortOut.class);
+        assertThat(vcpu.registers().rip()).isEqualTo(guest.codeAddress() + 4);
         assertThat(vcpu.registers().rax() & 0xFF).isEqualTo(0x42);
-        assertThat(X86Machine.run(vcpu)).isInstanceOf(VmExit.Halt.class);
+        assertThat(guest).halts();
     }
 
     @Test
     void refusesUseAfterClose() {
-        X86VCpu vcpu = machine.vcpu(HLT);
+        X86VCpu vcpu = guest.vcpu();
         vcpu.close();
         assertThatIllegalStateException().isThrownBy(vcpu::registers).withMessageContaining("closed");
         assertThatIllegalStateException().isThrownBy(vcpu::xsave).withMessageContaining("closed");

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.github.jkvm.Capability;
 import io.github.jkvm.GuestAddress;
+import io.github.jkvm.Hypervisor;
 import io.github.jkvm.kvm.KvmException;
 import io.github.jkvm.testkit.RequiresKvm;
 import io.github.jkvm.x86.ClockState;
@@ -22,12 +23,12 @@ import org.junit.jupiter.api.Test;
 
 @RequiresKvm
 class VmStateTest {
-    private final X86Machine machine = new X86Machine();
-    private final X86Vm vm = machine.vm;
+    private final Hypervisor hypervisor = Hypervisor.open();
+    private final X86Vm vm = X86Vm.of(hypervisor.createVm());
 
     @AfterEach
     void close() {
-        machine.close();
+        hypervisor.close();
     }
 
     @Test
