@@ -1,115 +1,128 @@
 package io.github.jkvm.it.machine;
 
+import static io.github.jkvm.testkit.asm.Mem.bytePtr;
+import static io.github.jkvm.testkit.asm.Mem.dwordPtr;
+import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Reg16.AX;
+import static io.github.jkvm.testkit.asm.Reg16.BX;
+import static io.github.jkvm.testkit.asm.Reg16.DX;
+import static io.github.jkvm.testkit.asm.Reg32.EAX;
+import static io.github.jkvm.testkit.asm.Reg32.EBX;
+import static io.github.jkvm.testkit.asm.Reg8.AH;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
+
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.machine.boot.EntryMode;
 import io.github.jkvm.machine.boot.FlatImage;
-import java.util.HexFormat;
+import io.github.jkvm.machine.device.DebugExit;
+import io.github.jkvm.testkit.asm.Assembler;
+import io.github.jkvm.testkit.asm.Label;
+import io.github.jkvm.testkit.asm.Mode;
+import java.util.function.Consumer;
 
-/** Guests of a few instructions, in machine code. */
+/** Guests of a few instructions for machines. */
 final class Guests {
     static final long LOAD = 0x1000;
 
     /** Where guests that leave something in memory leave it. */
     static final long RESULT = 0x2000;
 
+    private static final long LOAD_32 = 0x10_0000;
+    private static final int COM1 = 0x3F8;
+    private static final int ESCAPE = 0x1B;
+
     /** Prints "Hi" on COM1, then gives the exit code 7. */
-    static final FlatImage HELLO = real("""
-            ba f8 03        mov dx, 3f8
-            b0 48 ee        mov al, 'H'; out dx, al
-            b0 69 ee        mov al, 'i'; out dx, al
-            ba 01 05        mov dx, 501
-            b0 07 ee        mov al, 7; out dx, al
-            f4              hlt""");
+    static final FlatImage HELLO = real(code -> {
+        code.mov(DX, COM1).mov(AL, 'H').out(DX, AL).mov(AL, 'i').out(DX, AL);
+        code.mov(DX, DebugExit.PORT).mov(AL, 7).out(DX, AL).hlt();
+    });
 
-    static final FlatImage HALT = real("f4 hlt");
+    static final FlatImage HALT = real(Assembler::hlt);
 
-    static final FlatImage SPIN = real("eb fe jmp $");
+    static final FlatImage SPIN = real(code -> code.jmp(code.here("forever")));
 
     /** Counts up the double word at RESULT. */
-    static final FlatImage COUNT = real("""
-            66 ff 06 00 20  inc dword [2000]
-            eb f9           jmp start""");
+    static final FlatImage COUNT = real(code -> {
+        Label start = code.here("start");
+        code.inc(dwordPtr(mem(RESULT))).jmp(start);
+    });
 
     /** Raises an exception in protected mode, which is entered with an empty interrupt table. */
-    static final FlatImage TRIPLE_FAULT =
-            FlatImage.of(assemble("0f 0b ud2"), GuestAddress.of(LOAD), EntryMode.PROTECTED32);
+    static final FlatImage TRIPLE_FAULT = image(Mode.BITS32, LOAD, EntryMode.PROTECTED32, Assembler::ud2);
 
     /** Jumps to where no memory is. */
-    static final FlatImage LOST = real("ea 00 00 00 e0 jmp e000:0000");
+    static final FlatImage LOST = real(code -> code.jmpFar16(0xE000, 0));
 
-    /** Reads a byte of port 700. */
-    static final FlatImage READ_PORT_700 = real("""
-            ba 00 07        mov dx, 700
-            ec              in al, dx
-            f4              hlt""");
+    /** Reads a byte of port 0x700. */
+    static final FlatImage READ_PORT_700 =
+            real(code -> code.mov(DX, 0x700).in(AL, DX).hlt());
 
     /** Sets the byte at RESULT + its APIC id. */
-    static final FlatImage MARK_APIC_ID = real("""
-            66 b8 01 00 00 00  mov eax, 1
-            0f a2              cpuid
-            66 c1 eb 18        shr ebx, 24
-            c6 87 00 20 01     mov byte [bx + 2000], 1
-            f4                 hlt""");
+    static final FlatImage MARK_APIC_ID = real(code -> code.mov(EAX, 1)
+            .cpuid()
+            .shr(EBX, 24)
+            .mov(bytePtr(mem(BX, RESULT)), 1)
+            .hlt());
 
     /** Sends back what it receives on COM1, until an ESC. */
-    static final FlatImage ECHO = real("""
-            ba fd 03        mov dx, 3fd
-            ec              again: in al, dx
-            a8 01           test al, 1
-            74 fb           jz again
-            ba f8 03        mov dx, 3f8
-            ec              in al, dx
-            3c 1b           cmp al, ESC
-            74 03           jz end
-            ee              out dx, al
-            eb ed           jmp start
-            f4              end: hlt""");
+    static final FlatImage ECHO = real(code -> {
+        Label end = code.label("end");
+        Label start = code.here("start");
+        code.mov(DX, COM1 + 5);
+        Label again = code.here("again");
+        code.in(AL, DX).test(AL, 1).jz(again);
+        code.mov(DX, COM1).in(AL, DX).cmp(AL, ESCAPE).jz(end);
+        code.out(DX, AL).jmp(start);
+        code.bind(end).hlt();
+    });
 
     /** Waits for ever, on a board whose interrupts it has switched off. */
-    static final FlatImage PC_WAIT = flat32("f4 hlt  eb fd jmp start");
+    static final FlatImage PC_WAIT = flat32(code -> {
+        Label start = code.here("start");
+        code.hlt().jmp(start);
+    });
 
-    /** Writes PM1a control: SLP_TYP 5, SLP_EN. */
-    static final FlatImage PC_POWER_OFF =
-            flat32("66 ba 04 06 mov dx, 604  66 b8 00 34 mov ax, 3400  66 ef out dx, ax  f4 hlt");
+    static final FlatImage PC_POWER_OFF = flat32(Guests::powerOff);
 
     /** Waits for the power button's status bit, then switches off. */
-    static final FlatImage PC_POWER_BUTTON = flat32("""
-            66 ba 00 06     mov dx, 600
-            66 ed           again: in ax, dx
-            f6 c4 01        test ah, 1
-            74 f9           jz again
-            66 ba 04 06     mov dx, 604
-            66 b8 00 34     mov ax, 3400
-            66 ef           out dx, ax
-            f4              hlt""");
+    static final FlatImage PC_POWER_BUTTON = flat32(code -> {
+        code.mov(DX, 0x600);
+        Label again = code.here("again");
+        code.in(AX, DX).test(AH, 1).jz(again);
+        powerOff(code);
+    });
 
-    static final FlatImage PC_RESET = flat32("66 ba f9 0c mov dx, cf9  b0 06 mov al, 6  ee out dx, al  f4 hlt");
+    static final FlatImage PC_RESET =
+            flat32(code -> code.mov(DX, 0xCF9).mov(AL, 6).out(DX, AL).hlt());
 
-    static final FlatImage PC_KEYBOARD_RESET = flat32("b0 fe mov al, fe  e6 64 out 64, al  f4 hlt");
+    static final FlatImage PC_KEYBOARD_RESET =
+            flat32(code -> code.mov(AL, 0xFE).out(0x64, AL).hlt());
 
-    static final FlatImage PC_PANIC = flat32("66 ba 05 05 mov dx, 505  b0 01 mov al, 1  ee out dx, al  f4 hlt");
+    static final FlatImage PC_PANIC =
+            flat32(code -> code.mov(DX, 0x505).mov(AL, 1).out(DX, AL).hlt());
 
     private Guests() {}
 
-    private static FlatImage real(String listing) {
-        return FlatImage.of(assemble(listing), GuestAddress.of(LOAD), EntryMode.REAL16);
+    /** Writes PM1a control: SLP_TYP 5, SLP_EN. */
+    private static void powerOff(Assembler code) {
+        code.mov(DX, 0x604).mov(AX, 0x3400).out(DX, AX).hlt();
     }
 
-    private static FlatImage flat32(String listing) {
-        return FlatImage.of(assemble(listing), GuestAddress.of(0x10_0000), EntryMode.PROTECTED32);
+    private static FlatImage real(Consumer<Assembler> program) {
+        return image(Mode.BITS16, LOAD, EntryMode.REAL16, program);
     }
 
-    /** Takes the pairs of hexadecimal digits that begin each instruction; the text after them is for people. */
-    private static byte[] assemble(String listing) {
-        var bytes = new StringBuilder();
-        for (String line : listing.split("\n|  (?=[0-9a-f]{2} )", -1)) {
-            for (String word : line.strip().split("\\s+", -1)) {
-                if (!word.matches("[0-9a-f]{2}")) {
-                    break;
-                }
-                bytes.append(word);
-            }
-        }
-        return HexFormat.of().parseHex(bytes);
+    private static FlatImage flat32(Consumer<Assembler> program) {
+        return image(Mode.BITS32, LOAD_32, EntryMode.PROTECTED32, program);
+    }
+
+    private static FlatImage image(Mode mode, long address, EntryMode entry, Consumer<Assembler> program) {
+        return FlatImage.of(assemble(mode, address, program), GuestAddress.of(address), entry);
+    }
+
+    static byte[] assemble(Mode mode, long address, Consumer<Assembler> program) {
+        Assembler code = new Assembler(mode, address);
+        program.accept(code);
+        return code.assemble().bytes();
     }
 }

@@ -1,5 +1,16 @@
 package io.github.jkvm.it.machine;
 
+import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Reg16.AX;
+import static io.github.jkvm.testkit.asm.Reg16.DX;
+import static io.github.jkvm.testkit.asm.Reg32.EAX;
+import static io.github.jkvm.testkit.asm.Reg32.EBX;
+import static io.github.jkvm.testkit.asm.Reg64.RAX;
+import static io.github.jkvm.testkit.asm.Reg8.AL;
+import static io.github.jkvm.testkit.asm.SegReg.DS;
+import static io.github.jkvm.testkit.asm.SegReg.ES;
+import static io.github.jkvm.testkit.asm.SegReg.SS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.GuestAddress;
@@ -16,13 +27,16 @@ import io.github.jkvm.machine.boot.FlatImage;
 import io.github.jkvm.machine.boot.KernelImage;
 import io.github.jkvm.machine.boot.MultibootImage;
 import io.github.jkvm.machine.boot.PvhImage;
+import io.github.jkvm.machine.device.DebugExit;
 import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.testkit.asm.Assembler;
+import io.github.jkvm.testkit.asm.Label;
+import io.github.jkvm.testkit.asm.Mode;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.HexFormat;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -35,10 +49,9 @@ class KernelEntryTest {
     /** Where the guests leave what they saw. */
     private static final long RESULT = 0x10_3000;
 
-    private static final String EXIT_5 = "66ba0105" // mov dx, 501
-            + "b005" // mov al, 5
-            + "ee" // out dx, al
-            + "f4"; // hlt
+    private static void exitWith5(Assembler code) {
+        code.mov(DX, DebugExit.PORT).mov(AL, 5).out(DX, AL).hlt();
+    }
 
     private static void run(
             KernelImage kernel, String commandLine, Consumer<GuestMemory> check, BootParameters.Module... modules)
@@ -61,12 +74,9 @@ class KernelEntryTest {
         }
     }
 
-    private static byte[] code(String hex) {
-        return HexFormat.of().parseHex(hex);
-    }
-
     /** An image in the address form: where it is loaded and entered stands in its header. */
-    private static byte[] multiboot(byte[] code) {
+    private static byte[] multiboot(Consumer<Assembler> program) {
+        byte[] code = Guests.assemble(Mode.BITS32, LOAD + 32, program);
         byte[] image = new byte[32 + code.length];
         int flags = 1 << 16;
         ByteBuffer.wrap(image)
@@ -85,16 +95,14 @@ class KernelEntryTest {
 
     @Test
     void multibootKernelFindsItsMagicNumberItsInformationAndWorkingSelectors() throws Exception {
-        byte[] code = code(
-                "a300301000" // mov [103000], eax
-                        + "891d04301000" // mov [103004], ebx
-                        + "66b81800" // mov ax, 18
-                        + "8ed88ec08ed0" // mov ds, ax; mov es, ax; mov ss, ax
-                        + "ea3c0010001000" // jmp 10:10003c
-                        + "8b4304" // mov eax, [ebx + 4]
-                        + "a308301000" // mov [103008], eax
-                        + EXIT_5);
-        KernelImage kernel = KernelImage.of(multiboot(code));
+        KernelImage kernel = KernelImage.of(multiboot(code -> {
+            code.mov(mem(RESULT), EAX).mov(mem(RESULT + 4), EBX);
+            code.mov(AX, 0x18).mov(DS, AX).mov(ES, AX).mov(SS, AX);
+            Label reloaded = code.label("CS is loaded");
+            code.jmpFar32(0x10, reloaded).bind(reloaded);
+            code.mov(EAX, mem(EBX, 4)).mov(mem(RESULT + 8), EAX);
+            exitWith5(code);
+        }));
         assertThat(kernel).isInstanceOf(MultibootImage.class);
         run(kernel, "", memory -> {
             // Multiboot Specification 0.6.96, 3.2: EAX and EBX; 3.3: mem_lower in KiB at offset 4.
@@ -106,19 +114,17 @@ class KernelEntryTest {
 
     @Test
     void multibootKernelReadsTheModulesItIsHanded() throws Exception {
-        byte[] code = code(
-                "8b4314" // mov eax, [ebx + 20]
-                        + "a300301000" // mov [103000], eax
-                        + "8b4318" // mov eax, [ebx + 24]
-                        + "8b00" // mov eax, [eax]
-                        + "8b00" // mov eax, [eax]
-                        + "a304301000" // mov [103004], eax
-                        + EXIT_5);
+        byte[] image = multiboot(code -> {
+            code.mov(EAX, mem(EBX, 20)).mov(mem(RESULT), EAX);
+            code.mov(EAX, mem(EBX, 24)).mov(EAX, mem(EAX)).mov(EAX, mem(EAX));
+            code.mov(mem(RESULT + 4), EAX);
+            exitWith5(code);
+        });
         var module = new BootParameters.Module(
                 MemorySegment.ofArray("data".getBytes(StandardCharsets.US_ASCII)), CommandLine.parse("first"));
         // Multiboot Specification 0.6.96, 3.3: mods_count at 20, mods_addr at 24; each module begins with mod_start.
         run(
-                KernelImage.of(multiboot(code)),
+                KernelImage.of(image),
                 "",
                 memory -> {
                     assertThat(memory.readInt(RESULT)).isEqualTo(1);
@@ -129,13 +135,11 @@ class KernelEntryTest {
 
     @Test
     void pvhKernelFindsItsStartInfoAndCommandLine() throws Exception {
-        byte[] code = code(
-                "8b03" // mov eax, [ebx]
-                        + "a300301000" // mov [103000], eax
-                        + "8b4318" // mov eax, [ebx + 24]
-                        + "8b00" // mov eax, [eax]
-                        + "a304301000" // mov [103004], eax
-                        + EXIT_5);
+        byte[] code = Guests.assemble(Mode.BITS32, LOAD, a -> {
+            a.mov(EAX, mem(EBX)).mov(mem(RESULT), EAX);
+            a.mov(EAX, mem(EBX, 24)).mov(EAX, mem(EAX)).mov(mem(RESULT + 4), EAX);
+            exitWith5(a);
+        });
         KernelImage kernel = KernelImage.of(pvhElf(code));
         assertThat(kernel).isInstanceOf(PvhImage.class);
         run(kernel, "jkvm", memory -> {
@@ -173,16 +177,14 @@ class KernelEntryTest {
 
     @Test
     void longModeGuestRunsWithPagingAStackAndWorkingSelectors() throws Exception {
-        byte[] code = code(
-                "48b88877665544332211" // mov rax, 1122334455667788
-                        + "48a30030100000000000" // mov [103000], rax
-                        + "66b81800" // mov ax, 18
-                        + "8ed88ed0" // mov ds, ax; mov ss, ax
-                        + "6a10" // push 10
-                        + "488d0503000000" // lea rax, [rip + 3]
-                        + "50" // push rax
-                        + "48cb" // retfq
-                        + EXIT_5);
+        byte[] code = Guests.assemble(Mode.BITS64, LOAD, a -> {
+            a.mov(RAX, 0x1122_3344_5566_7788L).mov(mem(RESULT), RAX);
+            a.mov(AX, 0x18).mov(DS, AX).mov(SS, AX);
+            Label reloaded = a.label("CS is loaded");
+            a.push(0x10).lea(RAX, mem(reloaded)).push(RAX).retf64();
+            a.bind(reloaded);
+            exitWith5(a);
+        });
         run(
                 FlatImage.of(code, GuestAddress.of(LOAD), EntryMode.LONG64),
                 "",

@@ -1,7 +1,11 @@
 package io.github.jkvm.it.testkit;
 
-import static io.github.jkvm.it.testkit.MicroVmTest.bytes;
 import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.asm.Mem.bytePtr;
+import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Reg16.CX;
+import static io.github.jkvm.testkit.asm.Reg16.DX;
+import static io.github.jkvm.testkit.asm.Reg16.SI;
 import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -12,8 +16,11 @@ import io.github.jkvm.testkit.GuestStop;
 import io.github.jkvm.testkit.MicroGuest;
 import io.github.jkvm.testkit.MicroVm;
 import io.github.jkvm.testkit.Port;
+import io.github.jkvm.testkit.asm.Assembler;
+import io.github.jkvm.testkit.asm.Label;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
@@ -42,7 +49,7 @@ class GuestFailureTest {
 
     @Test
     void aTripleFaultIsToldFromAHalt(@MicroVm MicroGuest guest) {
-        guest.load(bytes(0x0F, 0x0B)); // ud2, and no interrupt table
+        guest.load(Assembler::ud2); // and no interrupt table
 
         assertThatThrownBy(() -> assertThat(guest).as("the guest under test").halts())
                 .isInstanceOf(AssertionError.class)
@@ -52,18 +59,23 @@ class GuestFailureTest {
 
     @Test
     void anAddressWithoutMemoryIsNamed(@MicroVm(mode = EntryMode.PROTECTED32) MicroGuest guest) {
-        guest.load(bytes(0xC6, 0x05, 0, 0, 0, 0xD0, 0x2A, 0xF4)); // mov byte [0xd0000000], 42; hlt
+        Consumer<Assembler> store =
+                code -> code.mov(bytePtr(mem(0xD000_0000L)), 42).hlt();
+        guest.load(store);
 
         assertThatThrownBy(() -> assertThat(guest).halts())
                 .hasMessageContaining("at an address without memory or device: memory 0xd0000000 <- 0x2a (1 byte)");
-        guest.load(bytes(0xC6, 0x05, 0, 0, 0, 0xD0, 0x2A, 0xF4));
+        guest.load(store);
         assertThat(guest).touchesNothingAt(0xD000_0000L).halts();
     }
 
     @Test
     void aGuestThatFloodsAPortEndsAtItsDeadlineAndTakesNoMemory(@MicroVm(mode = EntryMode.REAL16) MicroGuest guest) {
-        // mov dx, 0x3f8; again: xor si, si; mov cx, 0xffff; rep outsb; jmp again
-        guest.load(bytes(0xFC, 0xBA, 0xF8, 0x03, 0x31, 0xF6, 0xB9, 0xFF, 0xFF, 0xF3, 0x6E, 0xEB, 0xF7));
+        guest.load(code -> {
+            code.cld().mov(DX, 0x3F8);
+            Label again = code.here("again");
+            code.xor(SI, SI).mov(CX, 0xFFFF).rep().outsb().jmp(again);
+        });
         var memory = ManagementFactory.getMemoryMXBean();
         System.gc();
         long before = memory.getHeapMemoryUsage().getUsed();
@@ -87,7 +99,7 @@ class GuestFailureTest {
 
         @Test
         void fails() {
-            guest.load(bytes(0xB0, 'q', 0xE6, 0xE9, 0xF4));
+            guest.load(code -> code.mov(AL, 'q').out(0xE9, AL).hlt());
             guest.run();
             throw new AssertionError("the test's own reason");
         }

@@ -4,6 +4,7 @@ import static io.github.jkvm.testkit.GuestAssertions.assertThat;
 import static io.github.jkvm.testkit.asm.Mem.mem;
 import static io.github.jkvm.testkit.asm.Mem.wordPtr;
 import static io.github.jkvm.testkit.asm.Reg16.DX;
+import static io.github.jkvm.testkit.asm.Reg32.EAX;
 import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -11,10 +12,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.jkvm.machine.boot.EntryMode;
 import io.github.jkvm.testkit.ExitKind;
 import io.github.jkvm.testkit.GuestExit;
+import io.github.jkvm.testkit.GuestStop;
 import io.github.jkvm.testkit.MicroGuest;
+import io.github.jkvm.testkit.MicroGuestBuilder;
 import io.github.jkvm.testkit.MicroVm;
 import io.github.jkvm.testkit.Port;
+import io.github.jkvm.testkit.asm.Assembler;
+import io.github.jkvm.testkit.asm.Label;
 import io.github.jkvm.x86.Registers;
+import io.github.jkvm.x86.X86Vm;
+import java.time.Duration;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.regex.Pattern;
@@ -25,9 +32,6 @@ import org.junit.jupiter.api.Test;
 
 @MicroVm(memory = 4 << 20)
 class MicroVmTest {
-    /** {@code mov al, 'A'; out 0xe9, al; mov al, 'B'; out 0xe9, al; hlt}. */
-    private static final byte[] PRINTS_AB = bytes(0xB0, 'A', 0xE6, 0xE9, 0xB0, 'B', 0xE6, 0xE9, 0xF4);
-
     private static final Set<MicroGuest> SEEN = new HashSet<>();
 
     @MicroVm(mode = EntryMode.REAL16)
@@ -36,12 +40,8 @@ class MicroVmTest {
     @MicroVm
     private MicroGuest fresh;
 
-    static byte[] bytes(int... values) {
-        byte[] bytes = new byte[values.length];
-        for (int i = 0; i < values.length; i++) {
-            bytes[i] = (byte) values[i];
-        }
-        return bytes;
+    private static void printAb(Assembler code) {
+        code.mov(AL, 'A').out(0xE9, AL).mov(AL, 'B').out(0xE9, AL).hlt();
     }
 
     @BeforeEach
@@ -61,7 +61,7 @@ class MicroVmTest {
 
     @Test
     void aParameterHasWhatTheClassAsksFor(MicroGuest guest) {
-        guest.load(PRINTS_AB);
+        guest.load(MicroVmTest::printAb);
 
         assertThat(guest)
                 .halts()
@@ -75,7 +75,7 @@ class MicroVmTest {
 
     @Test
     void aGuestRunsOnFromWhereItStopped() {
-        fresh.load(PRINTS_AB);
+        fresh.load(MicroVmTest::printAb);
 
         assertThat(fresh).prints("A").hasRegister(Registers.Name.RAX, 'A');
         assertThat(fresh.text(Port.DEBUG)).isEqualTo("A");
@@ -100,6 +100,36 @@ class MicroVmTest {
     }
 
     @Test
+    void machineCodeIsLoadedAsItIs() {
+        fresh.load(
+                new byte[] {(byte) 0xB0, 'A', (byte) 0xE6, (byte) 0xE9, (byte) 0xF4}); // mov al, 'A'; out 0xe9, al; hlt
+
+        assertThat(fresh).halts().hasPrinted("A");
+    }
+
+    @Test
+    void aGuestReportsAndIsRunOn(MicroGuest guest) {
+        guest.load(code -> {
+            code.mov(AL, 7).out(MicroGuest.REPORT_PORT, AL);
+            code.mov(EAX, 0x8000_0001L).out(MicroGuest.REPORT_PORT, EAX).hlt();
+        });
+
+        assertThat(guest).reports(7).reports(0x8000_0001).halts();
+    }
+
+    @Test
+    void theVmIsPreparedBeforeItHasAProcessor() {
+        MicroGuestBuilder builder = MicroGuest.builder().prepare(X86Vm::createIrqChip);
+        try (MicroGuest guest = builder.build(Assembler::hlt)) {
+            assertThat(guest.run(Duration.ofMillis(50)))
+                    .as("with an interrupt controller a halted guest waits")
+                    .isInstanceOf(GuestStop.RanOutOfTime.class);
+        }
+        assertThatThrownBy(() -> builder.build(code -> code.hlt().fill(4 << 20, 0)))
+                .isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
     void aGuestInCSumsWhatTheTestPutInItsMemory(@MicroVm(program = "sum.c") MicroGuest guest) {
         for (int i = 0; i < 10; i++) {
             guest.memory().writeInt(0x10_0000 + 4L * i, i);
@@ -110,8 +140,12 @@ class MicroVmTest {
 
     @Test
     void a32BitGuestWritesToTheSerialPort(@MicroVm(mode = EntryMode.PROTECTED32) MicroGuest guest) {
-        // mov edx, 0x3fd; in al, dx; test al, 0x20; mov edx, 0x3f8; mov al, 's'; out dx, al; hlt
-        guest.load(bytes(0xBA, 0xFD, 0x03, 0, 0, 0xEC, 0xA8, 0x20, 0xBA, 0xF8, 0x03, 0, 0, 0xB0, 's', 0xEE, 0xF4));
+        guest.load(code -> {
+            code.mov(DX, 0x3FD);
+            Label wait = code.here("wait until it can send");
+            code.in(AL, DX).test(AL, 0x20).jz(wait);
+            code.mov(DX, 0x3F8).mov(AL, 's').out(DX, AL).hlt();
+        });
 
         assertThat(guest).prints(Port.SERIAL, "s").halts().hasExits(ExitKind.PORT_IN, 1);
     }

@@ -1,6 +1,8 @@
 package io.github.jkvm.it.testkit;
 
 import static io.github.jkvm.testkit.GuestAssertions.assertThat;
+import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Reg32.EAX;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
@@ -33,9 +35,7 @@ class ParallelGuestsTest {
         void answers(MicroGuest guest, RepetitionInfo info) {
             THREADS.add(Thread.currentThread());
             int number = info.getCurrentRepetition();
-            // mov eax, number; mov [0x100000], eax; hlt
-            guest.load(
-                    MicroVmTest.bytes(0xB8, number, number >> 8, 0, 0, 0x89, 0x04, 0x25, 0x00, 0x00, 0x10, 0x00, 0xF4));
+            guest.load(code -> code.mov(EAX, number).mov(mem(0x10_0000), EAX).hlt());
             assertThat(guest).halts().hasInt(0x10_0000, number);
         }
     }
