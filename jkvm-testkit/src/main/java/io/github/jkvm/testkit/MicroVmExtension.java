@@ -13,6 +13,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.BeforeEachCallback;
+import org.junit.jupiter.api.extension.ConditionEvaluationResult;
+import org.junit.jupiter.api.extension.ExecutionCondition;
 import org.junit.jupiter.api.extension.ExtensionConfigurationException;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
@@ -26,11 +28,20 @@ import org.junit.platform.commons.support.ReflectionSupport;
 
 /** Does what {@link MicroVm} says; JUnit makes it. */
 public final class MicroVmExtension
-        implements BeforeAllCallback, BeforeEachCallback, ParameterResolver, TestExecutionExceptionHandler {
+        implements ExecutionCondition,
+                BeforeAllCallback,
+                BeforeEachCallback,
+                ParameterResolver,
+                TestExecutionExceptionHandler {
     private static final Namespace NAMESPACE = Namespace.create(MicroVmExtension.class);
 
     /** Creates the extension. */
     public MicroVmExtension() {}
+
+    @Override
+    public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
+        return RequiresKvmCondition.decideForMicroVm();
+    }
 
     @Override
     public void beforeAll(ExtensionContext context) {
@@ -101,7 +112,6 @@ public final class MicroVmExtension
 
     /** Makes a guest that JUnit closes when the context ends. */
     private static MicroGuest make(MicroVm wanted, Class<?> testClass, ExtensionContext context) {
-        RequiresKvmCondition.skipWithoutKvm();
         MicroGuest guest = MicroGuest.builder()
                 .memory(wanted.memory())
                 .mode(wanted.mode())

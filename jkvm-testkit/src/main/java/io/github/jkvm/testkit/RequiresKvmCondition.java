@@ -10,7 +10,6 @@ import org.junit.jupiter.api.extension.ExecutionCondition;
 import org.junit.jupiter.api.extension.ExtensionConfigurationException;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.platform.commons.support.AnnotationSupport;
-import org.opentest4j.TestAbortedException;
 
 /** Decides on {@link RequiresKvm}; JUnit makes it. */
 public final class RequiresKvmCondition implements ExecutionCondition {
@@ -25,16 +24,10 @@ public final class RequiresKvmCondition implements ExecutionCondition {
                 .orElse(ConditionEvaluationResult.enabled("needs no hypervisor"));
     }
 
-    /**
-     * Skips the test under way where the host can't run guests, or fails it if skipping is forbidden. A {@link MicroVm} on a field or parameter is no
-     * annotation of the class or method that JUnit asks conditions about.
-     */
-    static void skipWithoutKvm() {
+    /** Decides for tests with a guest of {@link MicroVm}. On a field or parameter, that is no annotation of the class or method that JUnit asks about. */
+    static ConditionEvaluationResult decideForMicroVm() {
         RequiresKvm required = Objects.requireNonNull(MicroVm.class.getAnnotation(RequiresKvm.class));
-        ConditionEvaluationResult decision = decide(missing(required, HostProbe.result()), skips());
-        if (decision.isDisabled()) {
-            throw new TestAbortedException(decision.getReason().orElseThrow());
-        }
+        return decide(missing(required, HostProbe.result()), skips());
     }
 
     private static @Nullable String skips() {

@@ -16,6 +16,7 @@ import io.github.jkvm.testkit.GuestStop;
 import io.github.jkvm.testkit.MicroGuest;
 import io.github.jkvm.testkit.MicroVm;
 import io.github.jkvm.testkit.Port;
+import io.github.jkvm.testkit.RequiresKvm;
 import io.github.jkvm.testkit.asm.Assembler;
 import io.github.jkvm.testkit.asm.Label;
 import java.lang.management.ManagementFactory;
@@ -27,6 +28,7 @@ import org.junit.platform.launcher.core.LauncherFactory;
 import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
 
 /** What a test author is told when a guest does not do what it should. */
+@RequiresKvm
 class GuestFailureTest {
     private static final Duration SHORT = Duration.ofMillis(300);
 
