@@ -22,6 +22,7 @@ import io.github.jkvm.VmExit;
 import io.github.jkvm.kvm.KvmException;
 import io.github.jkvm.kvm.ffi.EventFd;
 import io.github.jkvm.machine.boot.EntryMode;
+import io.github.jkvm.testkit.ExitKind;
 import io.github.jkvm.testkit.MicroGuest;
 import io.github.jkvm.testkit.RequiresKvm;
 import io.github.jkvm.testkit.asm.Assembler;
@@ -65,7 +66,7 @@ class DoorbellTest {
         try (var guest = guest(code -> report(ring(ring(code, 1), 2), 0x11));
                 Doorbell doorbell = guest.vm().doorbell(Doorbell.Match.port(PORT, 1))) {
             assertThat(doorbell.poll()).isFalse();
-            assertThat(guest).reports(0x11);
+            assertThat(guest).reports(0x11).hasExits(ExitKind.PORT_OUT, 1);
             assertThat(doorbell.poll()).isTrue();
             assertThat(doorbell.poll()).isFalse();
         }
@@ -85,7 +86,7 @@ class DoorbellTest {
         try (var guest = guest(code -> ring(report(ring(code, 1), 0x11), 1));
                 EventFd event = EventFd.create("test")) {
             Doorbell doorbell = guest.vm().doorbell(Doorbell.Match.port(PORT, 1), event.fd());
-            assertThat(guest).reports(0x11);
+            assertThat(guest).reports(0x11).hasExits(ExitKind.PORT_OUT, 1);
             assertThat(event.take()).isTrue();
             doorbell.close();
             assertThat(guest.vcpu().run(LONG)).isEqualTo(new VmExit.PortOut(PORT, 1, 1, Bytes.copyOf((byte) 1)));
@@ -135,10 +136,10 @@ class DoorbellTest {
         try (var guest = guest(program);
                 Doorbell seven = guest.vm().doorbell(match.withValue(7));
                 Doorbell ones = guest.vm().doorbell(match.withValue(-1))) {
-            assertThat(guest).reports(1);
+            assertThat(guest).reports(1).hasExits(ExitKind.PORT_OUT, 1);
             assertThat(seven.poll()).isTrue();
             assertThat(ones.poll()).isFalse();
-            assertThat(guest).reports(2);
+            assertThat(guest).reports(2).hasExits(ExitKind.PORT_OUT, 2);
             assertThat(seven.poll()).isFalse();
             assertThat(ones.poll()).isTrue();
             assertThat(guest.vcpu().run(LONG)).isInstanceOf(VmExit.PortOut.class);
@@ -162,7 +163,7 @@ class DoorbellTest {
     void writesLeaveTheGuestAgainOnceTheDoorbellIsClosed() {
         try (var guest = guest(code -> ring(report(ring(code, 1), 1), 2))) {
             Doorbell doorbell = guest.vm().doorbell(Doorbell.Match.port(PORT, 1));
-            assertThat(guest).reports(1);
+            assertThat(guest).reports(1).hasExits(ExitKind.PORT_OUT, 1);
             doorbell.close();
             doorbell.close();
             assertThat(guest.vcpu().run(LONG)).isEqualTo(new VmExit.PortOut(PORT, 1, 1, Bytes.copyOf((byte) 2)));
@@ -275,7 +276,7 @@ class DoorbellTest {
                     last.countDown();
                 }
             });
-            assertThat(guest).reports(0x55);
+            assertThat(guest).reports(0x55).hasExits(ExitKind.PORT_OUT, 1);
             assertThat(last.await(30, SECONDS)).isTrue();
             assertThat(runs.get()).isBetween(1, rings);
         }
