@@ -1,26 +1,51 @@
-package io.github.jkvm.virtio.fuzz;
+package io.github.jkvm.testkit.virtio;
 
 import java.util.SplittableRandom;
 
 /** Where a fuzz case gets its decisions from: random numbers, or a fuzzer that watches which code they reach. */
 public interface Choices {
-    /** Returns a number from {@code least} to {@code most}. */
+    /**
+     * Returns a number of a range.
+     *
+     * @param least the least
+     * @param most the greatest
+     * @return a number from {@code least} to {@code most}
+     */
     long between(long least, long most);
 
-    /** Returns up to so many bytes. */
+    /**
+     * Returns some bytes.
+     *
+     * @param most how many at most
+     * @return 0 to so many bytes
+     */
     byte[] bytes(int most);
 
-    /** Returns a number from 0 to {@code below} - 1. */
-    default int below(int below) {
-        return (int) between(0, below - 1L);
+    /**
+     * Returns a number below a limit.
+     *
+     * @param limit the limit, 1 or more
+     * @return a number from 0 to {@code limit} - 1
+     */
+    default int below(int limit) {
+        return (int) between(0, limit - 1L);
     }
 
-    /** Returns true about once in so many times. */
+    /**
+     * Returns true now and then.
+     *
+     * @param times 1 or more
+     * @return true about once in so many times
+     */
     default boolean oneIn(int times) {
         return below(times) == 0;
     }
 
-    /** Returns any number, small ones, powers of two and their neighbours more often. */
+    /**
+     * Returns any number, small ones, powers of two and their neighbours more often.
+     *
+     * @return a number
+     */
     default long number() {
         return switch (below(4)) {
             case 0 -> between(0, 16);
@@ -30,7 +55,12 @@ public interface Choices {
         };
     }
 
-    /** Returns choices that a seed repeats. */
+    /**
+     * Returns choices that a seed repeats.
+     *
+     * @param seed the seed
+     * @return the choices
+     */
     static Choices random(long seed) {
         var random = new SplittableRandom(seed);
         return new Choices() {

@@ -1,4 +1,4 @@
-package io.github.jkvm.virtio;
+package io.github.jkvm.testkit.virtio;
 
 import io.github.jkvm.Doorbell;
 import io.github.jkvm.EventLoop;
@@ -15,10 +15,16 @@ import java.util.function.IntConsumer;
 
 /**
  * An event loop whose thread is the test's: nothing happens before {@link #run}, and time passes only by {@link #advance}. Other
- * threads may give it code; {@link #runUntil} waits for them.
+ * threads may give it code; {@link #runUntil} waits for them. What the code throws comes out of these methods.
  */
 public final class ManualEventLoop implements EventLoop {
     private static final Duration PATIENCE = Duration.ofSeconds(20);
+    private static final int MOST_AT_ONCE = 100_000;
+
+    /** How often conditions are looked at that nobody tells of, in milliseconds: with sources, and without. */
+    private static final int LOOK_AT_SOURCES = 2;
+
+    private static final int LOOK = 50;
 
     private final Thread thread = Thread.currentThread();
     private final Queue<Runnable> waiting = new ArrayDeque<>();
@@ -67,9 +73,13 @@ public final class ManualEventLoop implements EventLoop {
         };
     }
 
-    /** Runs all code given to the loop so far, and what that gives to it, up to a bound. */
+    /**
+     * Runs all code given to the loop so far, and what that gives to it.
+     *
+     * @throws AssertionError if that goes on for 100,000 pieces of code
+     */
     public void run() {
-        for (int i = 0; i < 100_000; i++) {
+        for (int i = 0; i < MOST_AT_ONCE; i++) {
             Optional<Runnable> next = next();
             if (next.isEmpty()) {
                 return;
@@ -83,7 +93,12 @@ public final class ManualEventLoop implements EventLoop {
         return Optional.ofNullable(waiting.poll());
     }
 
-    /** Runs code, also what other threads give to the loop, until something holds; fails after 20 s. */
+    /**
+     * Runs code, also what other threads give to the loop, until something holds.
+     *
+     * @param condition what is to hold; may look at anything
+     * @throws AssertionError if it does not hold after 20 s
+     */
     public void runUntil(BooleanSupplier condition) {
         long limit = System.nanoTime() + PATIENCE.toNanos();
         while (true) {
@@ -94,34 +109,43 @@ public final class ManualEventLoop implements EventLoop {
             synchronized (this) {
                 long left = limit - System.nanoTime();
                 if (left <= 0) {
-                    throw new AssertionError("what the test waits for did not happen in " + PATIENCE);
+                    throw new AssertionError("what the test waits for did not happen in " + PATIENCE.toSeconds()
+                            + " s; timers that only advance() lets pass: " + delayed.size());
                 }
                 try {
                     if (waiting.isEmpty()) {
                         // Nobody tells of sources: the condition may look at them.
-                        wait(Math.min(left / 1_000_000 + 1, sources.isEmpty() ? 50 : 2));
+                        wait(Math.min(left / 1_000_000 + 1, sources.isEmpty() ? LOOK : LOOK_AT_SOURCES));
                     }
                 } catch (InterruptedException e) {
-                    throw new AssertionError(e);
+                    Thread.currentThread().interrupt();
+                    throw new AssertionError("interrupted while waiting for the device", e);
                 }
             }
         }
     }
 
-    /** Lets time pass, and runs what falls due, in order. */
+    /**
+     * Lets time pass, and runs what falls due, in order.
+     *
+     * @param time how much
+     */
     public void advance(Duration time) {
         run();
-        long end = now + time.toNanos();
+        long end = nanoTime() + time.toNanos();
         while (true) {
             Optional<Delayed> next = takeDue(end);
             if (next.isEmpty()) {
                 break;
             }
-            now = Math.max(now, next.get().due());
             next.get().action().run();
             run();
         }
-        now = end;
+        setNow(end);
+    }
+
+    private synchronized void setNow(long time) {
+        now = Math.max(now, time);
     }
 
     private synchronized Optional<Delayed> takeDue(long end) {
@@ -130,22 +154,36 @@ public final class ManualEventLoop implements EventLoop {
             return Optional.empty();
         }
         delayed.remove(next.get());
+        setNow(next.get().due());
         return next;
     }
 
-    /** Returns the time that has passed, in nanoseconds. */
+    /**
+     * Returns the time that has passed: a clock for devices that take one.
+     *
+     * @return the time in nanoseconds, 0 in the beginning
+     */
     public synchronized long nanoTime() {
         return now;
     }
 
-    /** Returns how many pieces of code wait for their time. */
+    /**
+     * Returns how many pieces of code wait for their time.
+     *
+     * @return the number
+     */
     public synchronized int timers() {
         return delayed.size();
     }
 
-    /** Tells that a source has become ready. */
+    /**
+     * Tells those who wait for a source that it has become ready.
+     *
+     * @param source the source
+     * @param events for what: the sum of {@link EventSource#READABLE} and the like
+     */
     public void ready(EventSource source, int events) {
-        for (Ready each : List.copyOf(sources)) {
+        for (Ready each : registered()) {
             if (each.source().equals(source)) {
                 each.action().accept(events);
             }
@@ -154,21 +192,37 @@ public final class ManualEventLoop implements EventLoop {
 
     /** Has everyone look at the source they wait for, whether it is ready or not. */
     public void checkSources() {
-        for (Ready each : List.copyOf(sources)) {
+        for (Ready each : registered()) {
             each.action().accept(EventSource.READABLE);
         }
     }
 
+    private synchronized List<Ready> registered() {
+        return List.copyOf(sources);
+    }
+
+    /**
+     * {@inheritDoc}
+     *
+     * @throws IllegalArgumentException if the doorbell is not of a {@link TestBus}
+     */
     @Override
     public Registration onRing(Doorbell doorbell, Runnable action) {
-        return ((FakeBus.Bell) doorbell).register(action);
+        if (doorbell instanceof TestDoorbell bell) {
+            return bell.register(action);
+        }
+        throw new IllegalArgumentException("doorbell " + doorbell + " is not one of a TestBus");
     }
 
     @Override
     public synchronized Registration onReady(EventSource source, IntConsumer action) {
         var ready = new Ready(source, action);
         sources.add(ready);
-        return () -> sources.remove(ready);
+        return () -> {
+            synchronized (ManualEventLoop.this) {
+                sources.remove(ready);
+            }
+        };
     }
 
     @Override
