@@ -3,6 +3,7 @@ package io.github.jkvm.virtio;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.EventSource;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
 import io.github.jkvm.virtio.queue.RingFormat;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
@@ -10,7 +11,7 @@ import org.junit.jupiter.api.Test;
 /** Code of a device that throws on the loop is that device's failure, however it came to the loop. */
 class GuardedLoopTest {
     private final EchoDevice device = new EchoDevice(8);
-    private final GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+    private final VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
 
     private static void fail() {
         throw new IllegalStateException("as the test wants it");

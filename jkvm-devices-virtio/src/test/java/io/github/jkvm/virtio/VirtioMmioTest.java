@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.jkvm.DeviceState;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.Used;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
-import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -21,25 +21,25 @@ class VirtioMmioTest {
     @ParameterizedTest
     @EnumSource
     void servesChainsOfBothFormats(RingFormat format) {
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         Buffer answer = guest.buffers().writable(4);
         Used used = guest.request(1, guest.buffers().readable((byte) 1, (byte) 2, (byte) 3), answer);
         assertThat(used.length()).isEqualTo(3);
         assertThat(guest.buffers().bytes(answer)).containsExactly(1, 2, 3, 0);
         assertThat(guest.interrupts()).isEqualTo(1);
-        assertThat(guest.register(0x060)).isEqualTo(1);
-        guest.setRegister(0x064, 1);
-        assertThat(guest.register(0x060)).isZero();
+        assertThat(guest.mmio().register(0x060)).isEqualTo(1);
+        guest.mmio().setRegister(0x064, 1);
+        assertThat(guest.mmio().register(0x060)).isZero();
         assertThat(device.counters()).containsEntry("chains", 1L).containsEntry("interrupts", 1L);
     }
 
     /** virtio 1.2, 4.2.2.1: "The device MUST return 0x74726976 in MagicValue. The device MUST return value 0x2 in Version." */
     @Test
     void identifiesItself() {
-        GuestDriver guest = GuestDriver.attach(device);
-        assertThat(guest.register(0)).isEqualTo(0x7472_6976);
-        assertThat(guest.register(4)).isEqualTo(2);
-        assertThat(guest.register(8)).isEqualTo(42);
+        VirtioDriver guest = Guests.attach(device);
+        assertThat(guest.mmio().register(0)).isEqualTo(0x7472_6976);
+        assertThat(guest.mmio().register(4)).isEqualTo(2);
+        assertThat(guest.mmio().register(8)).isEqualTo(42);
         assertThat(guest.offered())
                 .isEqualTo(Feature.mask(EchoDevice.LOUD)
                         | Feature.mask(Feature.INDIRECT_DESCRIPTORS)
@@ -51,7 +51,7 @@ class VirtioMmioTest {
     /** virtio 1.2, 2.2.2: "The device SHOULD accept any valid subset of features the driver accepts, otherwise it MUST fail to set FEATURES_OK". */
     @Test
     void refusesFeaturesThatWereNotOffered() {
-        GuestDriver guest = GuestDriver.attach(device);
+        VirtioDriver guest = Guests.attach(device);
         guest.negotiate(PLAIN | Feature.mask(5));
         assertThat(guest.status()).isEqualTo(3);
     }
@@ -59,7 +59,7 @@ class VirtioMmioTest {
     /** virtio 1.2, 6.2: "A device MAY fail to operate further if VIRTIO_F_VERSION_1 is not accepted." */
     @Test
     void refusesLegacyDrivers() {
-        GuestDriver guest = GuestDriver.attach(device);
+        VirtioDriver guest = Guests.attach(device);
         guest.negotiate(Feature.mask(EchoDevice.LOUD));
         assertThat(guest.status()).isEqualTo(3);
     }
@@ -67,71 +67,75 @@ class VirtioMmioTest {
     /** virtio 1.2, 3.1.1: after FEATURES_OK "the driver MUST NOT accept new feature bits after this step". */
     @Test
     void keepsFeaturesOnceTheyAreAgreedOn() {
-        GuestDriver guest = GuestDriver.attach(device);
+        VirtioDriver guest = Guests.attach(device);
         guest.negotiate(PLAIN);
-        guest.setRegister(0x024, 0);
-        guest.setRegister(0x020, 1 << EchoDevice.LOUD);
-        guest.setRegister(0x070, 15);
+        guest.mmio().setRegister(0x024, 0);
+        guest.mmio().setRegister(0x020, 1 << EchoDevice.LOUD);
+        guest.mmio().setRegister(0x070, 15);
         assertThat(device.hasFeature(EchoDevice.LOUD)).isFalse();
     }
 
     /** virtio 1.2, 2.1.2: "The device MUST NOT consume buffers or send any used buffer notifications to the driver before DRIVER_OK." */
     @Test
     void touchesNoChainBeforeTheDriverIsReady() {
-        GuestDriver guest = GuestDriver.attach(device);
+        VirtioDriver guest = Guests.attach(device);
         guest.negotiate(PLAIN);
-        var queue = guest.setUp(0, RingFormat.SPLIT, Set.of());
+        var queue = guest.setUp(0, PLAIN);
         queue.add(guest.buffers().readable((byte) 1));
         guest.kick(0);
         assertThat(queue.takeUsed()).isEmpty();
-        guest.setRegister(0x070, 15);
+        guest.mmio().setRegister(0x070, 15);
         assertThat(queue.takeUsed()).isPresent();
     }
 
     @Test
     void addsStatusBitsInOrderOnly() {
-        GuestDriver guest = GuestDriver.attach(device);
-        guest.setRegister(0x070, 4);
+        VirtioDriver guest = Guests.attach(device);
+        guest.mmio().setRegister(0x070, 4);
         assertThat(guest.status()).isZero();
-        guest.setRegister(0x070, 2);
+        guest.mmio().setRegister(0x070, 2);
         assertThat(guest.status()).isZero();
-        guest.setRegister(0x070, 1);
-        guest.setRegister(0x070, 2);
+        guest.mmio().setRegister(0x070, 1);
+        guest.mmio().setRegister(0x070, 2);
         assertThat(guest.status()).as("a bit is never taken away").isEqualTo(1);
-        guest.setRegister(0x070, 0x40 | 1);
+        guest.mmio().setRegister(0x070, 0x40 | 1);
         assertThat(guest.status()).as("the device's own bit").isEqualTo(1);
     }
 
     @Test
     void takesQueueRegistersOnlyBetweenFeaturesAndReadiness() {
-        GuestDriver guest = GuestDriver.attach(device);
-        guest.setRegister(0x030, 0);
-        guest.setRegister(0x044, 1);
-        assertThat(guest.register(0x044)).as("before features are agreed on").isZero();
+        VirtioDriver guest = Guests.attach(device);
+        guest.mmio().setRegister(0x030, 0);
+        guest.mmio().setRegister(0x044, 1);
+        assertThat(guest.mmio().register(0x044))
+                .as("before features are agreed on")
+                .isZero();
         guest.negotiate(PLAIN);
-        guest.setRegister(0x030, 0);
-        guest.setRegister(0x044, 1);
-        assertThat(guest.register(0x044)).isEqualTo(1);
-        guest.setRegister(0x030, 1);
-        guest.setRegister(0x070, 15);
-        guest.setRegister(0x044, 1);
-        assertThat(guest.register(0x044)).as("after the driver is ready").isZero();
-        guest.setRegister(0x030, 2);
-        assertThat(guest.register(0x034)).as("of a queue that is not there").isZero();
-        guest.setRegister(0x030, -1);
-        assertThat(guest.register(0x034)).isZero();
+        guest.mmio().setRegister(0x030, 0);
+        guest.mmio().setRegister(0x044, 1);
+        assertThat(guest.mmio().register(0x044)).isEqualTo(1);
+        guest.mmio().setRegister(0x030, 1);
+        guest.mmio().setRegister(0x070, 15);
+        guest.mmio().setRegister(0x044, 1);
+        assertThat(guest.mmio().register(0x044)).as("after the driver is ready").isZero();
+        guest.mmio().setRegister(0x030, 2);
+        assertThat(guest.mmio().register(0x034))
+                .as("of a queue that is not there")
+                .isZero();
+        guest.mmio().setRegister(0x030, -1);
+        assertThat(guest.mmio().register(0x034)).isZero();
     }
 
     /** virtio 1.2, 2.1.2: "MUST set DEVICE_NEEDS_RESET when it enters an error state that a reset is needed", and notify if DRIVER_OK is set. */
     @ParameterizedTest
     @EnumSource
     void asksForAResetAfterAMalformedChain(RingFormat format) {
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         guest.queue(0).add(Buffer.readable(-4096, 10));
         guest.kick(0);
         assertThat(guest.needsReset()).isTrue();
         assertThat(guest.interrupts()).isEqualTo(1);
-        assertThat(guest.register(0x060)).as("configuration change").isEqualTo(2);
+        assertThat(guest.mmio().register(0x060)).as("configuration change").isEqualTo(2);
         assertThat(device.counters()).containsEntry("queueFaults", 1L);
 
         guest.start(PLAIN);
@@ -143,19 +147,19 @@ class VirtioMmioTest {
 
     @Test
     void asksForAResetWhenAQueueIsNotInMemory() {
-        GuestDriver guest = GuestDriver.attach(device);
+        VirtioDriver guest = Guests.attach(device);
         guest.negotiate(PLAIN);
-        guest.setRegister(0x030, 0);
-        guest.setRegister(0x084, 0x7FFF_FFFF);
-        guest.setRegister(0x044, 1);
-        guest.setRegister(0x070, 15);
+        guest.mmio().setRegister(0x030, 0);
+        guest.mmio().setRegister(0x084, 0x7FFF_FFFF);
+        guest.mmio().setRegister(0x044, 1);
+        guest.mmio().setRegister(0x070, 15);
         assertThat(guest.needsReset()).isTrue();
-        assertThat(guest.register(0x060)).isEqualTo(2);
+        assertThat(guest.mmio().register(0x060)).isEqualTo(2);
     }
 
     @Test
     void asksForAResetWhenTheDeviceFails() {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         device.fails = true;
         guest.kick(0);
         assertThat(guest.needsReset()).isTrue();
@@ -165,16 +169,16 @@ class VirtioMmioTest {
     @ParameterizedTest
     @EnumSource
     void resetsOneQueueAlone(RingFormat format) {
-        GuestDriver guest = GuestDriver.start(device, format);
-        guest.setRegister(0x030, 0);
-        guest.setRegister(0x0C0, 1);
-        assertThat(guest.register(0x0C0)).isZero();
-        assertThat(guest.register(0x044)).isZero();
+        VirtioDriver guest = Guests.start(device, format);
+        guest.mmio().setRegister(0x030, 0);
+        guest.mmio().setRegister(0x0C0, 1);
+        assertThat(guest.mmio().register(0x0C0)).isZero();
+        assertThat(guest.mmio().register(0x044)).isZero();
         assertThat(device.told).contains("queue 0 stopped");
         assertThat(guest.request(1, guest.buffers().readable((byte) 1)).length())
                 .isZero();
 
-        var again = guest.setUp(0, format, Set.of());
+        var again = guest.setUp(0, format == RingFormat.PACKED ? PLAIN | Feature.mask(Feature.PACKED_RING) : PLAIN);
         again.add(guest.buffers().readable((byte) 1));
         guest.kick(0);
         assertThat(again.takeUsed()).isPresent();
@@ -183,28 +187,28 @@ class VirtioMmioTest {
     @ParameterizedTest
     @EnumSource
     void countsChainsThatAResetTakesFromTheDevice(RingFormat format) {
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         guest.request(0, guest.buffers().readable((byte) 1));
         device.keeps = true;
         guest.queue(0).add(guest.buffers().readable((byte) 2));
         guest.kick(0);
         assertThat(device.counters()).containsEntry("chains", 1L).containsEntry("chainsDropped", 0L);
-        guest.setRegister(0x070, 0);
+        guest.mmio().setRegister(0x070, 0);
         assertThat(device.counters()).containsEntry("chains", 1L).containsEntry("chainsDropped", 1L);
     }
 
     @Test
     void resetsNoQueueAloneIfThatWasNotAgreedOn() {
-        GuestDriver guest = GuestDriver.attach(device);
+        VirtioDriver guest = Guests.attach(device);
         guest.start(PLAIN);
-        guest.setRegister(0x030, 0);
-        guest.setRegister(0x0C0, 1);
-        assertThat(guest.register(0x044)).isEqualTo(1);
+        guest.mmio().setRegister(0x030, 0);
+        guest.mmio().setRegister(0x0C0, 1);
+        assertThat(guest.mmio().register(0x044)).isEqualTo(1);
     }
 
     @Test
     void boundsAccessesOfTheConfigurationSpace() {
-        GuestDriver guest = GuestDriver.attach(device);
+        VirtioDriver guest = Guests.attach(device);
         assertThat(guest.config(0, 4)).isEqualTo(0x1234_5678);
         assertThat(guest.config(1, 2)).isEqualTo(0x3456);
         assertThat(guest.config(10, 8)).isZero();
@@ -220,21 +224,21 @@ class VirtioMmioTest {
     /** virtio 1.2, 4.2.2.1: "The device MUST ... change ConfigGeneration if there is any risk of a device exposing an inconsistent state". */
     @Test
     void countsGenerationsOfTheConfigurationAndTellsTheDriver() {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
-        int before = guest.register(0x0FC);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
+        int before = guest.mmio().register(0x0FC);
         device.changeConfig(7);
-        assertThat(guest.register(0x0FC)).isNotEqualTo(before);
-        assertThat(guest.register(0x060)).isEqualTo(2);
+        assertThat(guest.mmio().register(0x0FC)).isNotEqualTo(before);
+        assertThat(guest.mmio().register(0x060)).isEqualTo(2);
         assertThat(guest.interrupts()).isEqualTo(1);
     }
 
     @Test
     void servesNotificationsThatReachTheRegister() {
-        GuestDriver guest = GuestDriver.attach(device);
+        VirtioDriver guest = Guests.attach(device);
         guest.start(PLAIN);
-        guest.bus().read(guest.transport().slot().base().value() + 0x050, 4);
-        guest.setRegister(0x050, 99);
-        guest.setRegister(0x050, -1);
+        guest.mmio().register(0x050);
+        guest.mmio().setRegister(0x050, 99);
+        guest.mmio().setRegister(0x050, -1);
         guest.run();
         assertThat(guest.needsReset()).isFalse();
     }
@@ -242,13 +246,13 @@ class VirtioMmioTest {
     @ParameterizedTest
     @EnumSource
     void goesOnAfterASaveAndARestore(RingFormat format) {
-        GuestDriver first = GuestDriver.start(device, format);
+        VirtioDriver first = Guests.start(device, format);
         first.request(0, first.buffers().readable((byte) 1, (byte) 2));
         first.queue(0).add(first.buffers().readable((byte) 3));
         DeviceState state = first.save();
 
         var second = new EchoDevice(64, 16);
-        GuestDriver guest = first.restoreInto(second, state);
+        VirtioDriver guest = Guests.restoreInto(first, second, state);
         assertThat(guest.queue(0).takeUsed())
                 .as("what was available while it was saved")
                 .isPresent();
@@ -259,18 +263,18 @@ class VirtioMmioTest {
 
     @Test
     void refusesAStateThatDoesNotFit() {
-        GuestDriver first = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver first = Guests.start(device, RingFormat.SPLIT);
         DeviceState state = first.save();
         state.putNumber("queue0.size", 3);
-        assertThatThrownBy(() -> first.restoreInto(new EchoDevice(64, 16), state))
+        assertThatThrownBy(() -> Guests.restoreInto(first, new EchoDevice(64, 16), state))
                 .isInstanceOf(IllegalArgumentException.class);
-        assertThatThrownBy(() -> first.restoreInto(new EchoDevice(64, 16, 8), first.save()))
+        assertThatThrownBy(() -> Guests.restoreInto(first, new EchoDevice(64, 16, 8), first.save()))
                 .isInstanceOf(IllegalArgumentException.class);
     }
 
     @Test
     void givesBackAllThatItHoldsWhenClosed() {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         assertThat(guest.bus().held()).isEqualTo(3);
         guest.close();
         guest.close();
@@ -280,10 +284,11 @@ class VirtioMmioTest {
 
     @Test
     void isAttachedOnce() {
-        GuestDriver guest = GuestDriver.attach(device);
+        VirtioDriver guest = Guests.attach(device);
         assertThatThrownBy(() -> new VirtioMmio(device).attach(guest.bus()))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("echo0");
-        assertThat(guest.transport().commandLineParameter()).isEqualTo("virtio_mmio.device=4096@0xfeb00000:20");
+        assertThat(((VirtioMmio) guest.device()).commandLineParameter())
+                .isEqualTo("virtio_mmio.device=4096@0xfeb00000:20");
     }
 }

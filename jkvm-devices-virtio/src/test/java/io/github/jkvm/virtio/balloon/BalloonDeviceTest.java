@@ -8,10 +8,11 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.HostPages;
 import io.github.jkvm.MemoryRegion;
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.Used;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -35,17 +36,17 @@ class BalloonDeviceTest {
 
     private final BalloonDevice device = new BalloonDevice("balloon0");
 
-    private static Buffer pages(GuestDriver guest, int... numbers) {
+    private static Buffer pages(VirtioDriver guest, int... numbers) {
         ByteBuffer bytes = ByteBuffer.allocate(numbers.length * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
         bytes.asIntBuffer().put(numbers);
         return guest.buffers().readable(bytes.array());
     }
 
-    private static void fill(GuestDriver guest, int count) {
+    private static void fill(VirtioDriver guest, int count) {
         guest.memory().fill(FIRST_PAGE * PAGE, count * PAGE, (byte) 7);
     }
 
-    private static boolean isZero(GuestDriver guest, int page) {
+    private static boolean isZero(VirtioDriver guest, int page) {
         byte[] bytes = guest.memory().read(page * PAGE, (int) PAGE);
         return MemorySegment.ofArray(bytes).mismatch(MemorySegment.ofArray(new byte[(int) PAGE])) == -1;
     }
@@ -57,7 +58,7 @@ class BalloonDeviceTest {
     @Test
     void tellsTheDriverHowMuchMemoryItWants() {
         device.setTarget(3 << 20);
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         assertThat(guest.config(0, 4)).isEqualTo(768);
         int before = guest.interrupts();
         device.setTarget(5 << 20);
@@ -83,7 +84,7 @@ class BalloonDeviceTest {
     @ParameterizedTest
     @EnumSource
     void givesPagesOfTheBalloonBackToTheHost(RingFormat format) {
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         fill(guest, 8);
         Used used = guest.request(INFLATE, pages(guest, 3004, 3002, 3001, 3003, 3006));
         assertThat(used.length()).isZero();
@@ -107,15 +108,15 @@ class BalloonDeviceTest {
 
     @Test
     void leavesPagesThatAreNotMemoryOfTheGuestAlone() {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         var rom = MemoryRegion.of(
-                GuestAddress.of(GuestDriver.MEMORY_BYTES),
+                GuestAddress.of(VirtioDriver.MEMORY_BYTES),
                 MemorySegment.ofArray(new long[1024]),
                 MemoryRegion.Access.READ_ONLY);
         rom.segment().fill((byte) 1);
         guest.memory().add(rom);
         fill(guest, 1);
-        int romPage = (int) (GuestDriver.MEMORY_BYTES / PAGE);
+        int romPage = (int) (VirtioDriver.MEMORY_BYTES / PAGE);
         guest.request(INFLATE, pages(guest, 0xFFFF_FFFF, romPage, romPage + 1, romPage + 2, FIRST_PAGE));
         assertThat(isZero(guest, FIRST_PAGE)).isTrue();
         assertThat(rom.segment().get(JAVA_BYTE, 0)).isEqualTo((byte) 1);
@@ -125,7 +126,7 @@ class BalloonDeviceTest {
 
     @Test
     void looksAtABoundedNumberOfPagesOfOneChain() {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         // The same 64 KiB again and again: 2^18 numbers of page 0xFFFFFFFF in 16 buffers.
         Buffer numbers = guest.buffers().readable(new byte[1 << 16]);
         guest.memory().fill(numbers.address(), numbers.length(), (byte) -1);
@@ -139,7 +140,7 @@ class BalloonDeviceTest {
 
     @Test
     void waitsUntilTheBalloonIsAsLargeAsWanted() throws Exception {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         device.setTarget(1 << 20);
         assertThat(device.awaitTarget(Duration.ofMillis(1))).isFalse();
         var waiting = CompletableFuture.supplyAsync(() -> awaitTarget(Duration.ofSeconds(20)));
@@ -161,17 +162,17 @@ class BalloonDeviceTest {
 
     @Test
     void isEmptyAgainAfterAReset() {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         device.setTarget(1 << 20);
         guest.setConfig(4, 4, 256);
-        guest.setRegister(0x070, 0);
+        guest.mmio().setRegister(0x070, 0);
         assertThat(device.actual()).isZero();
         assertThat(device.target()).as("what the host wants stays").isEqualTo(1 << 20);
     }
 
     @Test
     void keepsTheDriverFromWritingItsTarget() {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         device.setTarget(1 << 20);
         guest.setConfig(0, 4, 0);
         guest.setConfig(8, 4, 77);
@@ -181,11 +182,11 @@ class BalloonDeviceTest {
 
     @Test
     void goesOnAfterARestore() {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.PACKED);
+        VirtioDriver guest = Guests.start(device, RingFormat.PACKED);
         device.setTarget(1 << 20);
         guest.setConfig(4, 4, 200);
         var other = new BalloonDevice("balloon0");
-        GuestDriver restored = guest.restoreInto(other, guest.save());
+        VirtioDriver restored = Guests.restoreInto(guest, other, guest.save());
         assertThat(other.target()).isEqualTo(1 << 20);
         assertThat(other.actual()).isEqualTo(200 * PAGE);
         fill(restored, 1);
@@ -207,7 +208,7 @@ class BalloonDeviceTest {
     @ParameterizedTest
     @EnumSource
     void givesReportedPagesBackToTheHost(RingFormat format) {
-        GuestDriver guest = GuestDriver.start(device, format, mask(EnumSet.of(BalloonFeature.REPORTING)));
+        VirtioDriver guest = Guests.start(device, format, mask(EnumSet.of(BalloonFeature.REPORTING)));
         for (int queue = 2; queue < 5; queue++) {
             fill(guest, 8);
             assertThat(guest.request(queue, memory(3001, 2), memory(3004, 1)).length())
@@ -224,7 +225,7 @@ class BalloonDeviceTest {
 
     @Test
     void takesReportsBehindTheStatistics() {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         fill(guest, 1);
         guest.request(3, memory(FIRST_PAGE, 1));
         assertThat(isZero(guest, FIRST_PAGE)).isTrue();
@@ -233,7 +234,7 @@ class BalloonDeviceTest {
     /** "If the VIRTIO_BALLOON_F_PAGE_POISON feature has been negotiated, the device MUST NOT modify the content of a reported page to a value other than poison_val." */
     @Test
     void leavesReportedPagesThatAreFilledWithSomething() {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         guest.setConfig(12, 4, 0x0707_0707);
         fill(guest, 1);
         guest.request(3, memory(FIRST_PAGE, 1));
@@ -254,7 +255,7 @@ class BalloonDeviceTest {
     /** Reports a page of memory that shows a file's contents when it is discarded. */
     private static long discardsOfFileMemory(long features) {
         var balloon = new BalloonDevice("balloon0");
-        GuestDriver guest = GuestDriver.start(balloon, RingFormat.SPLIT, features);
+        VirtioDriver guest = Guests.start(balloon, RingFormat.SPLIT, features);
         var segment = MemorySegment.ofArray(new long[512]);
         var file = new HostPages() {
             @Override
@@ -273,7 +274,7 @@ class BalloonDeviceTest {
                 return Optional.empty();
             }
         };
-        GuestAddress base = GuestAddress.of(GuestDriver.MEMORY_BYTES);
+        GuestAddress base = GuestAddress.of(VirtioDriver.MEMORY_BYTES);
         guest.memory().add(MemoryRegion.of(base, segment, MemoryRegion.Access.READ_WRITE, file));
         guest.request(2, Buffer.writable(base.value(), PAGE));
         return balloon.counters().get("discards");
@@ -282,18 +283,18 @@ class BalloonDeviceTest {
     @Test
     void offersWhatItIsAskedTo() {
         var small = new BalloonDevice("balloon1", Set.of(BalloonFeature.DEFLATE_ON_OUT_OF_MEMORY));
-        GuestDriver guest = GuestDriver.attach(small);
+        VirtioDriver guest = Guests.attach(small);
         assertThat(guest.offered() & 0xFF_FFFF).isEqualTo(1 << 2);
-        guest.setRegister(0x030, 1);
-        assertThat(guest.register(0x034)).isEqualTo(128);
-        guest.setRegister(0x030, 2);
-        assertThat(guest.register(0x034)).as("no third queue").isZero();
-        assertThat(GuestDriver.attach(device).offered() & 0xFF_FFFF).isEqualTo(0b110111);
+        guest.mmio().setRegister(0x030, 1);
+        assertThat(guest.mmio().register(0x034)).isEqualTo(128);
+        guest.mmio().setRegister(0x030, 2);
+        assertThat(guest.mmio().register(0x034)).as("no third queue").isZero();
+        assertThat(Guests.attach(device).offered() & 0xFF_FFFF).isEqualTo(0b110111);
     }
 
     @Test
     void refusesToWaitOnTheLoop() {
-        GuestDriver.start(device, RingFormat.SPLIT);
+        Guests.start(device, RingFormat.SPLIT);
         assertThatIllegalStateException().isThrownBy(() -> device.statistics(Duration.ofSeconds(1)));
     }
 }

@@ -2,9 +2,10 @@ package io.github.jkvm.virtio.balloon;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
@@ -29,7 +30,7 @@ class BalloonDriverPropertyTest {
             @ForAll @Size(max = 60) List<@IntRange(min = 0, max = 63) Integer> pages,
             @ForAll @IntRange(min = 1, max = 5) int buffers) {
         var device = new BalloonDevice("balloon0");
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         guest.memory().fill((long) FIRST * PAGE, 64 * PAGE, (byte) 1);
         BitSet named = new BitSet();
         ByteBuffer numbers = ByteBuffer.allocate(pages.size() * 4).order(ByteOrder.LITTLE_ENDIAN);
@@ -50,7 +51,7 @@ class BalloonDriverPropertyTest {
     }
 
     /** The numbers cut into buffers anywhere, also inside a number. */
-    private static Buffer[] cut(GuestDriver guest, byte[] bytes, int count) {
+    private static Buffer[] cut(VirtioDriver guest, byte[] bytes, int count) {
         Buffer[] buffers = new Buffer[count];
         for (int i = 0; i < count; i++) {
             int from = bytes.length * i / count;
@@ -64,7 +65,7 @@ class BalloonDriverPropertyTest {
     void survivesAnyDriver(@ForAll RingFormat format, @ForAll long seed) {
         Random random = new Random(seed);
         var device = new BalloonDevice("balloon0");
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         for (int step = 0; step < 40 && !guest.needsReset(); step++) {
             switch (random.nextInt(8)) {
                 case 0 -> guest.setConfig(random.nextInt(24), 1 << random.nextInt(4), random.nextLong());
@@ -74,7 +75,7 @@ class BalloonDriverPropertyTest {
                 default -> add(guest, random);
             }
         }
-        guest.setRegister(0x070, 0);
+        guest.mmio().setRegister(0x070, 0);
         assertThat(guest.status()).isZero();
         assertThat(device.actual()).isZero();
         // A driver that comes after it finds a device that works.
@@ -86,7 +87,7 @@ class BalloonDriverPropertyTest {
         assertThat(guest.memory().readByte((long) FIRST * PAGE)).isZero();
     }
 
-    private static void add(GuestDriver guest, Random random) {
+    private static void add(VirtioDriver guest, Random random) {
         int queue = random.nextInt(5);
         if (guest.queue(queue).freeDescriptors() < 8) {
             while (guest.queue(queue).takeUsed().isPresent()) {
@@ -101,7 +102,7 @@ class BalloonDriverPropertyTest {
         for (int i = 0; i < chain.length; i++) {
             long length = random.nextInt(random.nextBoolean() ? 64 : 20_000);
             // Now and then outside the memory; rings and tables are left alone, or the test could not go on.
-            long address = GuestDriver.BUFFERS + random.nextLong(GuestDriver.MEMORY_BYTES - GuestDriver.BUFFERS);
+            long address = VirtioDriver.BUFFERS + random.nextLong(VirtioDriver.MEMORY_BYTES - VirtioDriver.BUFFERS);
             if (random.nextInt(50) == 0) {
                 address = random.nextLong();
             }
@@ -115,7 +116,7 @@ class BalloonDriverPropertyTest {
     }
 
     /** Page numbers inside the memory, past it, and far away; never those of rings. */
-    private static void fillNumbers(GuestDriver guest, long address, long length, Random random) {
+    private static void fillNumbers(VirtioDriver guest, long address, long length, Random random) {
         for (long at = address; at + 4 <= address + length && guest.memory().contains(at, 4); at += 4) {
             int page = random.nextInt(4) == 0 ? random.nextInt() : 512 + random.nextInt(5000);
             guest.memory().writeInt(at, page >= 0 && page < 512 ? page + 512 : page);

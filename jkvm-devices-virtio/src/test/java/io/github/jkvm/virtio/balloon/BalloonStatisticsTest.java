@@ -2,10 +2,11 @@ package io.github.jkvm.virtio.balloon;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.balloon.MemoryStatistics.Kind;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.time.Duration;
@@ -23,7 +24,7 @@ class BalloonStatisticsTest {
 
     private final BalloonDevice device = new BalloonDevice("balloon0");
 
-    private static Buffer statistics(GuestDriver guest, long... tagsAndValues) {
+    private static Buffer statistics(VirtioDriver guest, long... tagsAndValues) {
         ByteBuffer bytes = ByteBuffer.allocate(tagsAndValues.length / 2 * 10).order(ByteOrder.LITTLE_ENDIAN);
         for (int i = 0; i < tagsAndValues.length; i += 2) {
             bytes.putShort((short) tagsAndValues[i]).putLong(tagsAndValues[i + 1]);
@@ -31,7 +32,7 @@ class BalloonStatisticsTest {
         return guest.buffers().readable(bytes.array());
     }
 
-    private static void offer(GuestDriver guest, Buffer... buffers) {
+    private static void offer(VirtioDriver guest, Buffer... buffers) {
         guest.queue(STATISTICS).add(buffers);
         guest.kick(STATISTICS);
     }
@@ -46,7 +47,7 @@ class BalloonStatisticsTest {
         });
     }
 
-    private static boolean bufferIsBack(GuestDriver guest) {
+    private static boolean bufferIsBack(VirtioDriver guest) {
         return guest.queue(STATISTICS).takeUsed().isPresent();
     }
 
@@ -54,7 +55,7 @@ class BalloonStatisticsTest {
     @ParameterizedTest
     @EnumSource
     void asksTheDriverForNewNumbers(RingFormat format) throws Exception {
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         offer(guest, statistics(guest, 4, 1000));
         assertThat(bufferIsBack(guest)).as("nobody has asked").isFalse();
 
@@ -96,7 +97,7 @@ class BalloonStatisticsTest {
 
     @Test
     void answersAllWhoAskMeanwhile() throws Exception {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         offer(guest, statistics(guest, 4, 1));
         var first = askNow();
         var second = askNow();
@@ -109,7 +110,7 @@ class BalloonStatisticsTest {
 
     @Test
     void waitsForADriverThatHasNotLeftABufferYet() throws Exception {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         var answer = askNow();
         offer(guest, statistics(guest, 4, 1));
         assertThat(answer).isNotDone();
@@ -120,13 +121,13 @@ class BalloonStatisticsTest {
 
     @Test
     void hasNoAnswerWithoutADriverThatTellsThem() throws Exception {
-        GuestDriver guest = GuestDriver.attach(device);
+        VirtioDriver guest = Guests.attach(device);
         var noDriver = ask(device, LONG);
         guest.loop().runUntil(noDriver::isDone);
         assertThat(noDriver.get()).isEmpty();
 
         var other = new BalloonDevice("balloon1");
-        GuestDriver plain = GuestDriver.start(other, RingFormat.SPLIT, 0);
+        VirtioDriver plain = Guests.start(other, RingFormat.SPLIT, 0);
         var notAgreedOn = ask(other, LONG);
         plain.loop().runUntil(notAgreedOn::isDone);
         assertThat(notAgreedOn.get()).isEmpty();
@@ -134,7 +135,7 @@ class BalloonStatisticsTest {
 
     @Test
     void doesNotWaitForADriverForEver() throws Exception {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         offer(guest, statistics(guest, 4, 1));
         var answer = ask(device, Duration.ofMillis(20));
         guest.loop().runUntil(answer::isDone);
@@ -143,18 +144,18 @@ class BalloonStatisticsTest {
 
     @Test
     void endsWaitingWhenTheDriverGoesAway() throws Exception {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         offer(guest, statistics(guest, 4, 1));
         var answer = ask(device, LONG);
         guest.loop().runUntil(() -> bufferIsBack(guest));
-        guest.setRegister(0x070, 0);
+        guest.mmio().setRegister(0x070, 0);
         guest.loop().runUntil(answer::isDone);
         assertThat(answer.get()).isEmpty();
     }
 
     @Test
     void ignoresWhatIsNoWholeEntry() throws Exception {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         offer(guest, statistics(guest, 4, 1));
         var answer = ask(device, LONG);
         guest.loop().runUntil(() -> bufferIsBack(guest));
@@ -166,7 +167,7 @@ class BalloonStatisticsTest {
     /** "The driver MUST make at most one buffer available to the device in the statsq, at all times." */
     @Test
     void givesBackWhatIsMoreThanOneBuffer() {
-        GuestDriver guest = GuestDriver.start(device, RingFormat.SPLIT);
+        VirtioDriver guest = Guests.start(device, RingFormat.SPLIT);
         for (int i = 0; i < 20; i++) {
             guest.queue(STATISTICS).add(statistics(guest, 4, i));
         }
@@ -182,7 +183,7 @@ class BalloonStatisticsTest {
     @ParameterizedTest
     @EnumSource
     void findsTheBufferAgainAfterASave(RingFormat format) throws Exception {
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         offer(guest, statistics(guest, 4, 1));
         guest.save();
         var answer = askNow();
@@ -194,10 +195,10 @@ class BalloonStatisticsTest {
     @ParameterizedTest
     @EnumSource
     void findsTheBufferAgainAfterARestore(RingFormat format) throws Exception {
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         offer(guest, statistics(guest, 4, 1));
         var other = new BalloonDevice("balloon0");
-        GuestDriver restored = guest.restoreInto(other, guest.save());
+        VirtioDriver restored = Guests.restoreInto(guest, other, guest.save());
         var answer = ask(other, LONG);
         restored.loop().runUntil(() -> bufferIsBack(restored));
         offer(restored, statistics(restored, 4, 2));

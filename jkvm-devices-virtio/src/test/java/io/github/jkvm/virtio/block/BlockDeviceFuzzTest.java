@@ -1,15 +1,15 @@
 package io.github.jkvm.virtio.block;
 
+import io.github.jkvm.testkit.virtio.Chain;
+import io.github.jkvm.testkit.virtio.Choices;
+import io.github.jkvm.testkit.virtio.DeviceFuzz;
 import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.block.BlockDevice.Serving;
-import io.github.jkvm.virtio.fuzz.Choices;
-import io.github.jkvm.virtio.fuzz.DeviceFuzz;
 import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
-import io.github.jkvm.virtio.queue.TestBuffers;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
+import io.github.jkvm.virtio.fuzz.VirtioFuzz;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.util.List;
+import java.util.Arrays;
 
 class BlockDeviceFuzzTest extends DeviceFuzzTest {
     private static final int SECTORS = 512;
@@ -28,7 +28,7 @@ class BlockDeviceFuzzTest extends DeviceFuzzTest {
     @Override
     protected DeviceFuzz fuzz() {
         Serving[] ways = Serving.values();
-        return new DeviceFuzz(() -> device(ways[devices++ % ways.length]), BlockDeviceFuzzTest::request);
+        return VirtioFuzz.of(() -> device(ways[devices++ % ways.length]), BlockDeviceFuzzTest::request);
     }
 
     private static BlockDevice device(Serving serving) {
@@ -48,22 +48,20 @@ class BlockDeviceFuzzTest extends DeviceFuzzTest {
         }
     }
 
-    private static void request(Choices choices, int queue, TestBuffers buffers, List<Buffer> chain) {
+    private static Chain request(Choices choices, int queue) {
+        Chain chain = Chain.of();
         int type = choices.oneIn(16) ? (int) choices.number() : TYPES[choices.below(TYPES.length)];
         long sector = choices.oneIn(8) ? choices.number() : choices.below(SECTORS);
-        addCut(choices, chain, buffers.readable(BlockDriver.bytes(type, sector)));
+        chain = readable(choices, chain, BlockDriver.bytes(type, sector));
         int length = choices.oneIn(8) ? choices.below(5000) : choices.below(16) * DiskImage.SECTOR_BYTES;
         switch (type) {
-            case BlockDriver.OUT -> addCut(choices, chain, buffers.readable(new byte[length]));
-            case BlockDriver.IN -> addCut(choices, chain, buffers.writable(length + 1));
-            case BlockDriver.GET_ID -> chain.add(buffers.writable(choices.oneIn(4) ? choices.below(64) : 20));
-            case BlockDriver.DISCARD, BlockDriver.WRITE_ZEROES ->
-                addCut(choices, chain, buffers.readable(ranges(choices)));
+            case BlockDriver.OUT -> chain = readable(choices, chain, new byte[length]);
+            case BlockDriver.IN -> chain = writable(choices, chain, length + 1);
+            case BlockDriver.GET_ID -> chain = chain.writable(choices.oneIn(4) ? choices.below(64) : 20);
+            case BlockDriver.DISCARD, BlockDriver.WRITE_ZEROES -> chain = readable(choices, chain, ranges(choices));
             default -> {}
         }
-        if (type != BlockDriver.IN) {
-            chain.add(buffers.writable(1));
-        }
+        return type != BlockDriver.IN ? chain.writable(1) : chain;
     }
 
     private static byte[] ranges(Choices choices) {
@@ -76,16 +74,25 @@ class BlockDeviceFuzzTest extends DeviceFuzzTest {
         return BlockDriver.ranges(numbers);
     }
 
-    /** Adds a buffer in up to four parts. */
-    private static void addCut(Choices choices, List<Buffer> chain, Buffer whole) {
-        long at = 0;
-        for (int part = 0; part < 3 && at < whole.length() && choices.oneIn(3); part++) {
-            long count = choices.between(1, whole.length() - at);
-            chain.add(new Buffer(whole.address() + at, count, whole.flags()));
-            at += count;
+    /** Adds bytes in up to four parts. */
+    private static Chain readable(Choices choices, Chain chain, byte[] bytes) {
+        int at = 0;
+        for (int part = 0; part < 3 && at < bytes.length && choices.oneIn(3); part++) {
+            int end = (int) choices.between(at + 1, bytes.length);
+            chain = chain.readable(Arrays.copyOfRange(bytes, at, end));
+            at = end;
         }
-        if (at < whole.length()) {
-            chain.add(new Buffer(whole.address() + at, whole.length() - at, whole.flags()));
+        return at < bytes.length ? chain.readable(Arrays.copyOfRange(bytes, at, bytes.length)) : chain;
+    }
+
+    /** Adds room in up to four parts. */
+    private static Chain writable(Choices choices, Chain chain, int length) {
+        int left = length;
+        for (int part = 0; part < 3 && left > 0 && choices.oneIn(3); part++) {
+            int count = (int) choices.between(1, left);
+            chain = chain.writable(count);
+            left -= count;
         }
+        return left > 0 ? chain.writable(left) : chain;
     }
 }

@@ -12,12 +12,13 @@ import static io.github.jkvm.virtio.block.BlockDriver.WRITE_ZEROES;
 import static io.github.jkvm.virtio.block.BlockDriver.ranges;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.Used;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
 import io.github.jkvm.virtio.Feature;
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.block.BlockDevice.Serving;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -306,7 +307,7 @@ final class BlockDeviceTest {
 
     @Test
     void doesNotSupportWhatTheDriverDidNotChoose() {
-        driver = new BlockDriver(GuestDriver.start(builder().build(), RingFormat.SPLIT, 0));
+        driver = new BlockDriver(Guests.start(builder().build(), RingFormat.SPLIT, 0));
 
         assertThat(driver.flush()).isEqualTo(UNSUPP);
         assertThat(driver.request(DISCARD, 0, driver.buffers().readable(ranges(0, 1, 0))))
@@ -334,7 +335,7 @@ final class BlockDeviceTest {
     @Test
     void describesItselfInItsConfigurationSpace() {
         start(builder().queues(4).queueSize(128).blockSizes(512, 4096).optimalTransfer(1 << 20), RingFormat.SPLIT);
-        GuestDriver guest = driver.guest();
+        VirtioDriver guest = driver.guest();
 
         assertThat(guest.config(0, 8)).isEqualTo(SECTORS);
         assertThat(guest.config(8, 4)).isEqualTo(1 << 20);
@@ -381,7 +382,7 @@ final class BlockDeviceTest {
         // Virtio 1.2, 5.2.6.2: stable on completion if "neither VIRTIO_BLK_F_CONFIG_WCE nor VIRTIO_BLK_F_FLUSH feature
         // were
         // negotiated, but VIRTIO_BLK_F_FLUSH was offered by the device".
-        driver = new BlockDriver(GuestDriver.start(builder().build(), RingFormat.SPLIT, 0));
+        driver = new BlockDriver(Guests.start(builder().build(), RingFormat.SPLIT, 0));
         driver.write(0, new byte[SECTOR]);
         assertThat(image.takeCalls()).containsExactly("write 0 512", "flush");
     }
@@ -391,7 +392,7 @@ final class BlockDeviceTest {
         // Virtio 1.2, 5.2.5.2: "If VIRTIO_BLK_F_CONFIG_WCE is negotiated but VIRTIO_BLK_F_FLUSH is not, the device MUST
         // initialize writeback to 0."
         driver = new BlockDriver(
-                GuestDriver.start(builder().build(), RingFormat.SPLIT, Feature.mask(BlockConfig.CONFIG_WCE)));
+                Guests.start(builder().build(), RingFormat.SPLIT, Feature.mask(BlockConfig.CONFIG_WCE)));
         assertThat(driver.guest().config(32, 1)).isZero();
         driver.write(0, new byte[SECTOR]);
         assertThat(image.takeCalls()).containsExactly("write 0 512", "flush");

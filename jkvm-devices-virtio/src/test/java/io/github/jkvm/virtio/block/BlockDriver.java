@@ -1,11 +1,12 @@
 package io.github.jkvm.virtio.block;
 
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.GuestBuffers;
+import io.github.jkvm.testkit.virtio.Used;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.VirtioDevice;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestBuffers;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -27,24 +28,24 @@ final class BlockDriver {
     /** A status that no device writes. */
     private static final byte NO_STATUS = 0x55;
 
-    private final GuestDriver guest;
+    private final VirtioDriver guest;
 
-    BlockDriver(GuestDriver guest) {
+    BlockDriver(VirtioDriver guest) {
         this.guest = guest;
     }
 
     static BlockDriver start(VirtioDevice device, RingFormat format) {
-        return new BlockDriver(GuestDriver.start(device, format));
+        return new BlockDriver(Guests.start(device, format));
     }
 
     /** A request under way. */
     record Sent(int queue, int head, Buffer data, Buffer status) {}
 
-    GuestDriver guest() {
+    VirtioDriver guest() {
         return guest;
     }
 
-    TestBuffers buffers() {
+    GuestBuffers buffers() {
         return guest.buffers();
     }
 

@@ -9,18 +9,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import io.github.jkvm.DeviceState;
+import io.github.jkvm.testkit.virtio.Used;
 import io.github.jkvm.virtio.Feature;
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.block.BlockDevice.Serving;
 import io.github.jkvm.virtio.block.BlockDriver.Sent;
-import io.github.jkvm.virtio.queue.QueueFeature;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -107,7 +105,7 @@ final class BlockInFlightTest {
                     .runUntil(() -> driver.guest()
                             .queue(0)
                             .takeUsed()
-                            .map(used -> heads.remove(used.head()))
+                            .map(used -> heads.remove(used.id()))
                             .orElse(false));
         }
         assertThat(heads).isEmpty();
@@ -128,7 +126,7 @@ final class BlockInFlightTest {
             for (int queue = 0; queue < 4; queue++) {
                 int from = queue;
                 driver.guest().queue(queue).takeUsed().ifPresent(used -> {
-                    assertThat(open.removeIf(each -> each.queue() == from && each.head() == used.head()))
+                    assertThat(open.removeIf(each -> each.queue() == from && each.head() == used.id()))
                             .isTrue();
                 });
             }
@@ -196,7 +194,7 @@ final class BlockInFlightTest {
                 null);
         Thread.ofPlatform().start(opener);
 
-        driver.guest().setRegister(0x070, 0);
+        driver.guest().mmio().setRegister(0x070, 0);
 
         opener.get(PATIENCE_SECONDS, TimeUnit.SECONDS);
         assertThat(gate.getCount()).isZero();
@@ -215,18 +213,18 @@ final class BlockInFlightTest {
         Sent other = driver.send(1, IN, 8, driver.buffers().writable(SECTOR));
         gate.countDown();
 
-        driver.guest().setRegister(0x030, 0);
-        driver.guest().setRegister(0x0C0, 1);
+        driver.guest().mmio().setRegister(0x030, 0);
+        driver.guest().mmio().setRegister(0x0C0, 1);
 
         assertThat(driver.await(other)).isEqualTo(OK);
         assertThat(driver.await(driver.send(1, FLUSH, 0))).isEqualTo(OK);
         assertThat(driver.guest().needsReset()).isFalse();
-        driver.guest().setUp(0, RingFormat.SPLIT, EnumSet.noneOf(QueueFeature.class));
+        driver.guest().setUp(0, 0);
     }
 
     @Test
     void holdsRequestsToTheRateWithoutHoldingUpTheLoop() {
-        driver = new BlockDriver(GuestDriver.attach(
+        driver = new BlockDriver(Guests.attach(
                 builder().serving(Serving.ON_LOOP).rateLimit(limiter()).build()));
         driver.guest().start(driver.guest().offered());
         Sent first = driver.send(0, IN, 0, driver.buffers().writable(2 * SECTOR));
@@ -296,8 +294,8 @@ final class BlockInFlightTest {
             same.write(0, List.of(java.lang.foreign.MemorySegment.ofArray(copy)));
             same.takeCalls();
             BlockDriver old = driver;
-            driver = new BlockDriver(
-                    old.guest().restoreInto(BlockDevice.builder("disk0", same).build(), state));
+            driver = new BlockDriver(Guests.restoreInto(
+                    old.guest(), BlockDevice.builder("disk0", same).build(), state));
             old.guest().close();
             assertThat(driver.read(9, SECTOR)).isEqualTo(data);
             assertThat(driver.read(0, SECTOR)).isEqualTo(data);
@@ -318,12 +316,10 @@ final class BlockInFlightTest {
 
         BlockDriver old = driver;
         WatchedImage same = new WatchedImage(SECTORS * SECTOR);
-        driver = new BlockDriver(old.guest()
-                .restoreInto(
-                        BlockDevice.builder("disk0", same)
-                                .serving(Serving.ON_LOOP)
-                                .build(),
-                        state));
+        driver = new BlockDriver(Guests.restoreInto(
+                old.guest(),
+                BlockDevice.builder("disk0", same).serving(Serving.ON_LOOP).build(),
+                state));
         old.guest().close();
         assertThat(driver.await(waiting)).isEqualTo(OK);
         assertThat(driver.await(behind)).isEqualTo(OK);
@@ -335,8 +331,8 @@ final class BlockInFlightTest {
         DeviceState state = driver.guest().save();
         WatchedImage smaller = new WatchedImage(8 * SECTOR);
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> driver.guest()
-                        .restoreInto(BlockDevice.builder("disk0", smaller).build(), state))
+                .isThrownBy(() -> Guests.restoreInto(
+                        driver.guest(), BlockDevice.builder("disk0", smaller).build(), state))
                 .withMessageContaining("can't have 1024 sectors");
     }
 

@@ -8,9 +8,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.MemoryRegion;
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.block.BlockDevice.Serving;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -51,7 +52,7 @@ final class BlockServingTest {
 
     private BlockDevice start(BlockDeviceBuilder builder) {
         BlockDevice device = builder.build();
-        GuestDriver guest = GuestDriver.attach(device, region(arena, 0, GuestDriver.MEMORY_BYTES));
+        VirtioDriver guest = Guests.attach(device, region(arena, 0, VirtioDriver.MEMORY_BYTES));
         guest.start(guest.offered());
         driver = new BlockDriver(guest);
         return device;
@@ -146,7 +147,7 @@ final class BlockServingTest {
         start(BlockDevice.builder("disk0", RawImage.inMemory(DISK)).serving(serving));
         byte[] data = random(6 * SECTOR);
         try (Arena other = Arena.ofShared()) {
-            long beyond = GuestDriver.MEMORY_BYTES;
+            long beyond = VirtioDriver.MEMORY_BYTES;
             MemoryRegion native2 = region(other, beyond, PAGE);
             MemoryRegion heap = MemoryRegion.onHeap(GuestAddress.of(beyond + PAGE), PAGE);
             driver.guest().memory().add(native2);

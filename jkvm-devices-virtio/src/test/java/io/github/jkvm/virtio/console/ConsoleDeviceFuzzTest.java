@@ -1,28 +1,30 @@
 package io.github.jkvm.virtio.console;
 
-import io.github.jkvm.virtio.fuzz.Choices;
-import io.github.jkvm.virtio.fuzz.DeviceFuzz;
+import io.github.jkvm.testkit.virtio.Chain;
+import io.github.jkvm.testkit.virtio.Choices;
+import io.github.jkvm.testkit.virtio.DeviceFuzz;
 import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
+import io.github.jkvm.virtio.fuzz.VirtioFuzz;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 class ConsoleDeviceFuzzTest extends DeviceFuzzTest {
     @Override
     protected DeviceFuzz fuzz() {
-        return new DeviceFuzz(
+        return VirtioFuzz.of(
                 () -> ConsoleDevice.builder("console0")
                         .console()
                         .data("a")
                         .maxPorts(4)
                         .bufferSize(4096)
                         .build(),
-                (choices, queue, buffers, chain) -> {
+                (choices, queue) -> {
                     if (queue == ConsoleDriver.CONTROL_TRANSMIT) {
-                        chain.add(buffers.readable(message(choices)));
+                        return Chain.of().readable(message(choices));
                     } else if (queue % 2 == 0) {
-                        chain.add(buffers.writable(choices.below(300)));
+                        return Chain.of().writable(choices.below(300));
                     } else {
-                        chain.add(buffers.readable(choices.bytes(1000)));
+                        return Chain.of().readable(choices.bytes(1000));
                     }
                 });
     }

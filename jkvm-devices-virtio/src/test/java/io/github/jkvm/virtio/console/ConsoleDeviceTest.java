@@ -333,7 +333,7 @@ final class ConsoleDeviceTest {
         ConsoleDevice device = single();
         ConsoleDriver driver = ConsoleDriver.start(device, format);
         // Virtio 1.2, 5.3.4: only the low byte of emerg_wr counts; 5.3.5: even before the driver is ready.
-        driver.guest.setRegister(0x070, 0);
+        driver.guest.mmio().setRegister(0x070, 0);
         for (char each : "panic!".toCharArray()) {
             driver.guest.setConfig(8, 4, 0xABCDEF00L | each);
         }

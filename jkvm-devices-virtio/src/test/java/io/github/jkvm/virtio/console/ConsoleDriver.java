@@ -1,10 +1,11 @@
 package io.github.jkvm.virtio.console;
 
 import io.github.jkvm.DeviceState;
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.Used;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -22,15 +23,15 @@ final class ConsoleDriver {
     /** What the device says about a port; as text, for comparison. */
     record Message(int port, int event, int value, String rest) {}
 
-    final GuestDriver guest;
+    final VirtioDriver guest;
     private final Map<Integer, Map<Integer, Buffer>> given = new HashMap<>();
 
-    private ConsoleDriver(GuestDriver guest) {
+    private ConsoleDriver(VirtioDriver guest) {
         this.guest = guest;
     }
 
     static ConsoleDriver start(ConsoleDevice device, RingFormat format) {
-        return new ConsoleDriver(GuestDriver.start(device, format));
+        return new ConsoleDriver(Guests.start(device, format));
     }
 
     static int receiveQueue(int port) {
@@ -38,7 +39,7 @@ final class ConsoleDriver {
     }
 
     ConsoleDriver movedInto(ConsoleDevice device, DeviceState state) {
-        var moved = new ConsoleDriver(guest.restoreInto(device, state));
+        var moved = new ConsoleDriver(Guests.restoreInto(guest, device, state));
         moved.given.putAll(given);
         return moved;
     }
@@ -59,7 +60,7 @@ final class ConsoleDriver {
         List<byte[]> all = new ArrayList<>();
         Optional<Used> used = guest.queue(queue).takeUsed();
         while (used.isPresent()) {
-            Buffer buffer = given.get(queue).remove(used.get().head());
+            Buffer buffer = given.get(queue).remove(used.get().id());
             byte[] bytes =
                     guest.memory().read(buffer.address(), (int) used.get().length());
             all.add(bytes);

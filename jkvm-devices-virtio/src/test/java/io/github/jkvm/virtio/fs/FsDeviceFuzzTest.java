@@ -1,17 +1,16 @@
 package io.github.jkvm.virtio.fs;
 
-import io.github.jkvm.virtio.fuzz.Choices;
-import io.github.jkvm.virtio.fuzz.DeviceFuzz;
+import io.github.jkvm.testkit.virtio.Chain;
+import io.github.jkvm.testkit.virtio.Choices;
+import io.github.jkvm.testkit.virtio.DeviceFuzz;
 import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
-import io.github.jkvm.virtio.queue.TestBuffers;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
+import io.github.jkvm.virtio.fuzz.VirtioFuzz;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.List;
 import org.junit.jupiter.api.io.TempDir;
 
 class FsDeviceFuzzTest extends DeviceFuzzTest {
@@ -21,7 +20,7 @@ class FsDeviceFuzzTest extends DeviceFuzzTest {
 
     @Override
     protected DeviceFuzz fuzz() {
-        return new DeviceFuzz(this::device, FsDeviceFuzzTest::request);
+        return VirtioFuzz.of(this::device, FsDeviceFuzzTest::request);
     }
 
     private FsDevice device() {
@@ -35,7 +34,8 @@ class FsDeviceFuzzTest extends DeviceFuzzTest {
         }
     }
 
-    private static void request(Choices choices, int queue, TestBuffers buffers, List<Buffer> chain) {
+    private static Chain request(Choices choices, int queue) {
+        Chain chain = Chain.of();
         // A session has to begin, and would soon end if it did so as often as it begins.
         int opcode = choices.oneIn(8)
                 ? FuseLayout.INIT
@@ -50,12 +50,12 @@ class FsDeviceFuzzTest extends DeviceFuzzTest {
                 .put(FuseLayout.IN_HEADER, arguments);
         byte[] bytes = FuseClient.bytes(message);
         int cut = choices.oneIn(4) ? choices.below(bytes.length) : Math.min(bytes.length, FuseLayout.IN_HEADER);
-        chain.add(buffers.readable(Arrays.copyOf(bytes, cut)));
+        chain = chain.readable(Arrays.copyOf(bytes, cut));
         if (bytes.length > cut) {
-            chain.add(buffers.readable(Arrays.copyOfRange(bytes, cut, bytes.length)));
+            chain = chain.readable(Arrays.copyOfRange(bytes, cut, bytes.length));
         }
-        chain.add(buffers.writable(choices.oneIn(8) ? choices.below(40) : FuseLayout.OUT_HEADER));
-        chain.add(buffers.writable(choices.below(9000)));
+        chain = chain.writable(choices.oneIn(8) ? choices.below(40) : FuseLayout.OUT_HEADER);
+        return chain.writable(choices.below(9000));
     }
 
     private static byte[] arguments(Choices choices, int opcode) {

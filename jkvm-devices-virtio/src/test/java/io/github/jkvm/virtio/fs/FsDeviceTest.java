@@ -10,11 +10,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.kvm.ffi.Errno;
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.Used;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.fs.FuseClient.Reply;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -47,7 +48,7 @@ final class FsDeviceTest {
     }
 
     /** Messages by way of a queue, in buffers of several sizes. */
-    private record QueueWire(GuestDriver guest, int queue) implements FuseClient.Wire {
+    private record QueueWire(VirtioDriver guest, int queue) implements FuseClient.Wire {
         @Override
         public byte[] send(byte[] message, int room) {
             guest.buffers().clear();
@@ -82,7 +83,7 @@ final class FsDeviceTest {
         }
     }
 
-    private static FuseClient mount(GuestDriver guest) {
+    private static FuseClient mount(VirtioDriver guest) {
         var client = new FuseClient(new QueueWire(guest, REQUEST_QUEUE));
         assertThat(client.init().error()).isZero();
         return client;
@@ -92,7 +93,7 @@ final class FsDeviceTest {
     @Test
     void tellsTagAndNumberOfQueues() throws IOException {
         FsOptions options = FsOptions.readOnly().withRequestQueues(3);
-        GuestDriver guest = GuestDriver.start(new FsDevice("fs0", "tägchen", folder, options), format);
+        VirtioDriver guest = Guests.start(new FsDevice("fs0", "tägchen", folder, options), format);
 
         byte[] tag = new byte[36];
         for (int i = 0; i < tag.length; i++) {
@@ -115,7 +116,7 @@ final class FsDeviceTest {
     @Test
     void writesAndReadsFilesThroughTheQueue() throws IOException {
         FsDevice device = device();
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         byte[] data = new byte[100_000];
         new Random(2).nextBytes(data);
         try (FuseClient client = mount(guest)) {
@@ -144,7 +145,7 @@ final class FsDeviceTest {
     void forgetsThroughTheFirstQueue() throws IOException {
         Files.createFile(folder.resolve("file"));
         FsDevice device = device();
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         try (FuseClient client = mount(guest)) {
             long node = client.find("file");
             var urgent = new FuseClient(new QueueWire(guest, FIRST_QUEUE));
@@ -162,7 +163,7 @@ final class FsDeviceTest {
             data[i] = (byte) i;
         }
         Files.write(folder.resolve("file"), data);
-        GuestDriver guest = GuestDriver.start(device(), format);
+        VirtioDriver guest = Guests.start(device(), format);
         try (FuseClient client = mount(guest)) {
             long node = client.find("file");
             long handle = client.handle(client.open(node, O_RDONLY));
@@ -206,7 +207,7 @@ final class FsDeviceTest {
     void forgetsTheSessionWhenTheDriverResetsIt() throws IOException {
         Files.createFile(folder.resolve("file"));
         FsDevice device = device();
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         try (FuseClient client = mount(guest)) {
             for (int i = 0; i < 100; i++) {
                 long node = client.find("file");
@@ -216,7 +217,7 @@ final class FsDeviceTest {
                         .add(
                                 guest.buffers().readable(new byte[FuseLayout.IN_HEADER]),
                                 guest.buffers().writable(100));
-                guest.setRegister(0x050, REQUEST_QUEUE);
+                guest.mmio().setRegister(0x050, REQUEST_QUEUE);
 
                 guest.start(guest.offered());
 
@@ -235,7 +236,7 @@ final class FsDeviceTest {
         Files.writeString(folder.resolve("a/b/file"), "content");
         Files.writeString(folder.resolve("gone"), "x");
         FsDevice device = device();
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         FuseClient client = mount(guest);
         long node = client.find("a/b/file");
         long handle = client.handle(client.open(node, O_RDWR));
@@ -248,7 +249,7 @@ final class FsDeviceTest {
         DeviceState state = DeviceState.decode(guest.save().encode());
         Files.delete(folder.resolve("gone"));
         FsDevice next = device();
-        try (FuseClient clone = new FuseClient(new QueueWire(guest.restoreInto(next, state), REQUEST_QUEUE))) {
+        try (FuseClient clone = new FuseClient(new QueueWire(Guests.restoreInto(guest, next, state), REQUEST_QUEUE))) {
             assertThat(next.knownFiles()).isEqualTo(4);
             assertThat(next.openFiles()).isEqualTo(2);
             assertThat(clone.read(node, handle, 0, 100).text()).isEqualTo("content");
@@ -270,14 +271,14 @@ final class FsDeviceTest {
 
     @Test
     void refusesSavedSessionsThatMakeNoSense() throws IOException {
-        GuestDriver guest = GuestDriver.start(device(), format);
+        VirtioDriver guest = Guests.start(device(), format);
         mount(guest);
         for (byte[] files : new byte[][] {{1}, new byte[20], new byte[5000]}) {
             DeviceState state = guest.save();
             state.putBytes("files", files);
             state.putBytes("open", files);
             FsDevice next = device();
-            assertThatThrownBy(() -> guest.restoreInto(next, state))
+            assertThatThrownBy(() -> Guests.restoreInto(guest, next, state))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("too early");
             next.close();
@@ -287,7 +288,7 @@ final class FsDeviceTest {
 
     @Test
     void restoresNoFileOutsideOfTheFolder() throws IOException {
-        GuestDriver guest = GuestDriver.start(device(), format);
+        VirtioDriver guest = Guests.start(device(), format);
         mount(guest);
         for (String path : new String[] {"../../etc", "/etc", "..", "link/passwd", "", "none"}) {
             Files.deleteIfExists(folder.resolve("link"));
@@ -304,7 +305,7 @@ final class FsDeviceTest {
                             .put(name)
                             .array());
             FsDevice next = device();
-            GuestDriver other = guest.restoreInto(next, state);
+            VirtioDriver other = Guests.restoreInto(guest, next, state);
             assertThat(next.knownFiles()).as(path).isOne();
             other.close();
         }
@@ -313,7 +314,7 @@ final class FsDeviceTest {
 
     @Test
     void answersChainsThatAreNoMessages() throws IOException {
-        GuestDriver guest = GuestDriver.start(device(), format);
+        VirtioDriver guest = Guests.start(device(), format);
         try (FuseClient client = mount(guest)) {
             assertThat(client.send(new byte[0], 100).written()).isZero();
             assertThat(client.send(new byte[39], 100).written()).isZero();
@@ -328,7 +329,7 @@ final class FsDeviceTest {
     @Test
     void survivesRingsThatTheDriverScribblesOver() throws IOException {
         var random = new Random(3);
-        GuestDriver guest = GuestDriver.start(device(), format);
+        VirtioDriver guest = Guests.start(device(), format);
         try (FuseClient client = mount(guest)) {
             for (int round = 0; round < 300; round++) {
                 for (int i = 0; i < 200; i++) {

@@ -1,6 +1,8 @@
 package io.github.jkvm.virtio.fuzz;
 
 import com.code_intelligence.jazzer.api.FuzzedDataProvider;
+import io.github.jkvm.testkit.virtio.Choices;
+import io.github.jkvm.testkit.virtio.DeviceFuzz;
 
 /**
  * Lets Jazzer choose what a hostile guest does, guided by the code it reaches. Not a test of the build: {@code scripts/fuzz --jazzer} runs it. The system
@@ -35,8 +37,6 @@ public final class JazzerTarget {
                         return data.consumeBytes(most);
                     }
                 },
-                CASES,
-                // Jazzer itself allocates on this thread.
-                Long.MAX_VALUE);
+                CASES);
     }
 }

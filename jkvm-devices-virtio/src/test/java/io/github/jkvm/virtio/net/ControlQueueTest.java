@@ -2,8 +2,8 @@ package io.github.jkvm.virtio.net;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.testkit.virtio.Buffer;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import java.util.Arrays;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;

@@ -3,9 +3,9 @@ package io.github.jkvm.virtio.net;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
+import io.github.jkvm.testkit.virtio.Buffer;
 import io.github.jkvm.virtio.net.NetBackend.Sent;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import org.junit.jupiter.api.Test;

@@ -1,18 +1,17 @@
 package io.github.jkvm.virtio.net;
 
 import io.github.jkvm.EventLoop;
+import io.github.jkvm.testkit.virtio.Chain;
+import io.github.jkvm.testkit.virtio.Choices;
+import io.github.jkvm.testkit.virtio.DeviceFuzz;
 import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.VirtioDevice;
-import io.github.jkvm.virtio.fuzz.Choices;
-import io.github.jkvm.virtio.fuzz.DeviceFuzz;
 import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
-import io.github.jkvm.virtio.queue.TestBuffers;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
+import io.github.jkvm.virtio.fuzz.VirtioFuzz;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.EnumSet;
-import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
@@ -110,15 +109,16 @@ class NetDeviceFuzzTest extends DeviceFuzzTest {
                 .build();
     }
 
-    private static void request(Choices choices, int queue, TestBuffers buffers, List<Buffer> chain) {
+    private static Chain request(Choices choices, int queue) {
+        Chain chain = Chain.of();
         if (queue == CONTROL || choices.oneIn(8)) {
-            chain.add(buffers.readable((byte) choices.below(7), (byte) choices.below(7)));
-            chain.add(buffers.readable(commandData(choices)));
-            chain.add(buffers.writable(1));
+            chain = chain.readable((byte) choices.below(7), (byte) choices.below(7));
+            chain = chain.readable(commandData(choices));
+            chain = chain.writable(1);
         } else if (queue % 2 == 0) {
             int parts = 1 + choices.below(3);
             for (int i = 0; i < parts; i++) {
-                chain.add(buffers.writable(choices.oneIn(4) ? choices.below(20) : 1526));
+                chain = chain.writable(choices.oneIn(4) ? choices.below(20) : 1526);
             }
         } else {
             ByteBuffer header = ByteBuffer.allocate(12).order(ByteOrder.LITTLE_ENDIAN);
@@ -127,9 +127,10 @@ class NetDeviceFuzzTest extends DeviceFuzzTest {
                 header.putShort((short) choices.below(100)).putShort((short) choices.below(1500));
                 header.putShort((short) choices.below(100)).putShort((short) choices.below(20));
             }
-            chain.add(buffers.readable(header.array()));
-            chain.add(buffers.readable(choices.bytes(choices.oneIn(8) ? 70_000 : 1600)));
+            chain = chain.readable(header.array());
+            chain = chain.readable(choices.bytes(choices.oneIn(8) ? 70_000 : 1600));
         }
+        return chain;
     }
 
     private static byte[] commandData(Choices choices) {
@@ -144,6 +145,6 @@ class NetDeviceFuzzTest extends DeviceFuzzTest {
 
     @Override
     protected DeviceFuzz fuzz() {
-        return new DeviceFuzz(NetDeviceFuzzTest::device, NetDeviceFuzzTest::request);
+        return VirtioFuzz.of(NetDeviceFuzzTest::device, NetDeviceFuzzTest::request);
     }
 }

@@ -3,6 +3,7 @@ package io.github.jkvm.virtio.net;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.queue.RingFormat;
 import java.util.EnumSet;
 import org.junit.jupiter.api.Test;
@@ -34,7 +35,7 @@ class NetDeviceStateTest {
 
         var other = new FakeBackend();
         NetDevice next = NetDevice.builder("net0", other).mac(MAC).build();
-        var moved = guest.on(guest.driver.restoreInto(next, state));
+        var moved = guest.on(Guests.restoreInto(guest.driver, next, state));
         assertThat(moved.receive()).hasValue(early);
         assertThat(other.starts).isEqualTo(1);
         assertThat(other.accepted).isEqualTo(EnumSet.allOf(Offload.class));
@@ -80,7 +81,7 @@ class NetDeviceStateTest {
         var guest = NetGuest.start(device, RingFormat.SPLIT);
         var state = guest.driver.save();
         NetDevice next = NetDevice.builder("net0", new FakeBackend()).mac(MAC).build();
-        var moved = guest.on(guest.driver.restoreInto(next, state));
+        var moved = guest.on(Guests.restoreInto(guest.driver, next, state));
         // VIRTIO_NET_S_ANNOUNCE until the driver acknowledges (virtio 1.2, 5.1.6.5.4)
         assertThat(moved.driver.config(6, 2)).isEqualTo(3);
         assertThat(moved.command(3, 0)).isZero();
@@ -97,11 +98,12 @@ class NetDeviceStateTest {
         var state = guest.driver.save();
         state.putNumber("pairs", 2);
         NetDevice next = device().build();
-        assertThatThrownBy(() -> guest.driver.restoreInto(next, state)).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> Guests.restoreInto(guest.driver, next, state))
+                .isInstanceOf(IllegalArgumentException.class);
         state.putNumber("pairs", 1);
         state.putNumber("guestOffloads", -1);
         NetDevice another = device().build();
-        assertThatThrownBy(() -> guest.driver.restoreInto(another, state))
+        assertThatThrownBy(() -> Guests.restoreInto(guest.driver, another, state))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("guest offloads");
     }

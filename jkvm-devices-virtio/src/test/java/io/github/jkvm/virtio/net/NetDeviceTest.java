@@ -3,12 +3,12 @@ package io.github.jkvm.virtio.net;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.ManualEventLoop;
 import io.github.jkvm.virtio.Feature;
-import io.github.jkvm.virtio.GuestDriver;
-import io.github.jkvm.virtio.ManualEventLoop;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Set;
@@ -32,7 +32,7 @@ class NetDeviceTest {
         var guest = NetGuest.start(device, format);
         for (int size = 14; size < 24; size++) {
             int head = guest.send(NetGuest.frame(size));
-            assertThat(guest.sent().orElseThrow().head()).isEqualTo(head);
+            assertThat(guest.sent().orElseThrow().id()).isEqualTo(head);
         }
         assertThat(backend.sent).hasSize(10);
         for (int i = 0; i < 10; i++) {
@@ -161,7 +161,7 @@ class NetDeviceTest {
     @Test
     void offersWhatItsBackendCanDo() {
         backend.offloads = EnumSet.of(Offload.CHECKSUM);
-        var guest = GuestDriver.attach(device().build());
+        var guest = Guests.attach(device().build());
         assertThat(guest.offered() & Feature.mask(NetFeature.CSUM)).isNotZero();
         assertThat(guest.offered() & Feature.mask(NetFeature.GUEST_CSUM)).isNotZero();
         assertThat(guest.offered() & Feature.mask(NetFeature.HOST_TSO4)).isZero();
@@ -172,7 +172,7 @@ class NetDeviceTest {
     @Test
     void refusesFeaturesWithoutThoseTheyNeed() {
         // virtio 1.2, 5.1.3.1: "VIRTIO_NET_F_HOST_TSO4 Requires VIRTIO_NET_F_CSUM"
-        var guest = GuestDriver.attach(device().build());
+        var guest = Guests.attach(device().build());
         guest.negotiate(NetFeature.mask(NetFeature.HOST_TSO4, Feature.VERSION_1));
         assertThat(guest.status() & 8).isZero();
         guest.negotiate(NetFeature.mask(NetFeature.HOST_TSO4, NetFeature.CSUM, Feature.VERSION_1));
@@ -182,7 +182,7 @@ class NetDeviceTest {
     @Test
     void showsAddressLinkPairsAndMtu() {
         backend.maxPairs = 4;
-        var guest = GuestDriver.attach(device().mtu(9000).queuePairs(4).build());
+        var guest = Guests.attach(device().mtu(9000).queuePairs(4).build());
         assertThat(guest.config(0, 4)).isEqualTo(0x0000_5452L);
         assertThat(guest.config(4, 2)).isEqualTo(0x0100L);
         assertThat(guest.config(6, 2)).isEqualTo(1);
@@ -361,7 +361,7 @@ class NetDeviceTest {
         guest.post(10, 2000);
         assertThat(guest.command(1, 1, new byte[] {0x52, 0x54, 0, 0, 0, 9})).isZero();
         assertThat(guest.driver.config(4, 2)).isEqualTo(0x0900);
-        guest.driver.setRegister(0x070, 0);
+        guest.driver.mmio().setRegister(0x070, 0);
         assertThat(backend.stops).isEqualTo(1);
         assertThat(guest.driver.config(4, 2)).isEqualTo(0x0100);
         guest.driver.start(guest.driver.offered());

@@ -1,9 +1,10 @@
 package io.github.jkvm.virtio.net;
 
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.Used;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -19,30 +20,30 @@ final class NetGuest {
     static final int CONTROL = 2;
     static final int HEADER = 12;
 
-    final GuestDriver driver;
+    final VirtioDriver driver;
     private final Map<Integer, Buffer> posted = new HashMap<>();
     private final List<Buffer> returned = new ArrayList<>();
     private final ArrayDeque<byte[]> received = new ArrayDeque<>();
     private final ArrayDeque<byte[]> receivedHeaders = new ArrayDeque<>();
 
-    private NetGuest(GuestDriver driver) {
+    private NetGuest(VirtioDriver driver) {
         this.driver = driver;
     }
 
     static NetGuest start(NetDevice device, RingFormat format) {
-        return new NetGuest(GuestDriver.start(device, format));
+        return new NetGuest(Guests.start(device, format));
     }
 
     static NetGuest start(NetDevice device, RingFormat format, int... features) {
-        return new NetGuest(GuestDriver.start(device, format, NetFeature.mask(features)));
+        return new NetGuest(Guests.start(device, format, NetFeature.mask(features)));
     }
 
-    static NetGuest over(GuestDriver driver) {
+    static NetGuest over(VirtioDriver driver) {
         return new NetGuest(driver);
     }
 
     /** The state that the same guest goes on with over another device. */
-    NetGuest on(GuestDriver other) {
+    NetGuest on(VirtioDriver other) {
         var guest = new NetGuest(other);
         guest.posted.putAll(posted);
         return guest;
@@ -131,7 +132,7 @@ final class NetGuest {
 
     private Optional<byte[]> usedBuffer() {
         return driver.queue(RECEIVE).takeUsed().map(used -> {
-            Buffer buffer = posted.remove(used.head());
+            Buffer buffer = posted.remove(used.id());
             returned.add(buffer);
             return Arrays.copyOf(driver.buffers().bytes(buffer), (int) used.length());
         });

@@ -3,7 +3,7 @@ package io.github.jkvm.virtio.net;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.abort;
 
-import io.github.jkvm.virtio.ManualEventLoop;
+import io.github.jkvm.testkit.virtio.ManualEventLoop;
 import java.io.File;
 import java.io.IOException;
 import java.lang.foreign.Arena;

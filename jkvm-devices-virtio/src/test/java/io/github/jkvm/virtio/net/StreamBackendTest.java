@@ -7,7 +7,7 @@ import io.github.jkvm.Doorbell;
 import io.github.jkvm.EventLoop;
 import io.github.jkvm.EventSource;
 import io.github.jkvm.HypervisorException;
-import io.github.jkvm.virtio.ManualEventLoop;
+import io.github.jkvm.testkit.virtio.ManualEventLoop;
 import io.github.jkvm.virtio.net.NetBackend.Sent;
 import java.io.IOException;
 import java.lang.foreign.Arena;

@@ -1,6 +1,6 @@
 package io.github.jkvm.virtio.net;
 
-import io.github.jkvm.virtio.ManualEventLoop;
+import io.github.jkvm.testkit.virtio.ManualEventLoop;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -2,8 +2,10 @@ package io.github.jkvm.virtio.pmem;
 
 import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.MemoryBacking.Sharing;
-import io.github.jkvm.virtio.fuzz.DeviceFuzz;
+import io.github.jkvm.testkit.virtio.Chain;
+import io.github.jkvm.testkit.virtio.DeviceFuzz;
 import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
+import io.github.jkvm.virtio.fuzz.VirtioFuzz;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -14,14 +16,13 @@ class PmemDeviceFuzzTest extends DeviceFuzzTest {
     @Override
     protected DeviceFuzz fuzz() {
         var file = new MemoryBacking.File(Path.of("/nowhere"), 0, SIZE, Sharing.SHARED);
-        return new DeviceFuzz(() -> new PmemDevice("pmem0", file, synced -> 0), (choices, queue, buffers, chain) -> {
+        return VirtioFuzz.of(() -> new PmemDevice("pmem0", file, synced -> 0), (choices, queue) -> {
             int type = choices.oneIn(8) ? (int) choices.number() : 0;
             byte[] request = ByteBuffer.allocate(4)
                     .order(ByteOrder.LITTLE_ENDIAN)
                     .putInt(type)
                     .array();
-            chain.add(buffers.readable(request));
-            chain.add(buffers.writable(4));
+            return Chain.of().readable(request).writable(4);
         });
     }
 }

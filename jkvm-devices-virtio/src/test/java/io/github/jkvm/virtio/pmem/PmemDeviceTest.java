@@ -7,10 +7,11 @@ import io.github.jkvm.DeviceState;
 import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.MemoryBacking.Sharing;
 import io.github.jkvm.kvm.ffi.Errno;
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.Used;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,7 +35,7 @@ class PmemDeviceTest {
 
     private final Semaphore mayEnd = new Semaphore(0);
     private final AtomicInteger result = new AtomicInteger();
-    private final List<GuestDriver> guests = new ArrayList<>();
+    private final List<VirtioDriver> guests = new ArrayList<>();
 
     private static MemoryBacking.File file(Sharing sharing) {
         return new MemoryBacking.File(Path.of("/nowhere"), 0, 4 * MIB, sharing);
@@ -48,8 +49,8 @@ class PmemDeviceTest {
         });
     }
 
-    private GuestDriver start(PmemDevice device, RingFormat format) {
-        GuestDriver guest = GuestDriver.start(device, format);
+    private VirtioDriver start(PmemDevice device, RingFormat format) {
+        VirtioDriver guest = Guests.start(device, format);
         guests.add(guest);
         return guest;
     }
@@ -58,17 +59,17 @@ class PmemDeviceTest {
     @AfterTry
     void close() {
         mayEnd.release(1 << 20);
-        guests.forEach(GuestDriver::close);
+        guests.forEach(VirtioDriver::close);
         guests.clear();
     }
 
-    private static Buffer type(GuestDriver guest, int type) {
+    private static Buffer type(VirtioDriver guest, int type) {
         return guest.buffers().readable((byte) type, (byte) 0, (byte) 0, (byte) 0);
     }
 
     @Test
     void tellsTheDriverWhereTheMemoryIs() {
-        GuestDriver guest = start(device(Sharing.SHARED), RingFormat.SPLIT);
+        VirtioDriver guest = start(device(Sharing.SHARED), RingFormat.SPLIT);
         assertThat(guest.config(0, 8)).isEqualTo(1L << 38);
         assertThat(guest.config(8, 8)).isEqualTo(4 * MIB);
         assertThat(guest.memory().contains(1L << 38, 4 * MIB)).isTrue();
@@ -89,7 +90,7 @@ class PmemDeviceTest {
     @ParameterizedTest
     @EnumSource
     void answersAFlushWhenTheFileIsDurable(RingFormat format) throws Exception {
-        GuestDriver guest = start(device(Sharing.SHARED), format);
+        VirtioDriver guest = start(device(Sharing.SHARED), format);
         Buffer answer = guest.buffers().writable(4);
         guest.memory().writeInt(answer.address(), -1);
         int head = guest.queue(0).add(type(guest, FLUSH), answer);
@@ -108,7 +109,7 @@ class PmemDeviceTest {
         result.set(-Errno.EIO);
         mayEnd.release();
         PmemDevice device = device(Sharing.SHARED);
-        GuestDriver guest = start(device, RingFormat.SPLIT);
+        VirtioDriver guest = start(device, RingFormat.SPLIT);
         Buffer answer = guest.buffers().writable(4);
         guest.request(0, type(guest, FLUSH), answer);
         assertThat(guest.memory().readInt(answer.address())).isEqualTo(1);
@@ -119,7 +120,7 @@ class PmemDeviceTest {
     @Test
     void servesManyFlushesWithOneSync() throws Exception {
         PmemDevice device = device(Sharing.SHARED);
-        GuestDriver guest = start(device, RingFormat.SPLIT);
+        VirtioDriver guest = start(device, RingFormat.SPLIT);
         flush(guest);
         begun.acquire();
         for (int i = 0; i < 20; i++) {
@@ -135,7 +136,7 @@ class PmemDeviceTest {
         assertThat(device.counters()).containsEntry("flushes", 21L).containsEntry("syncs", 2L);
     }
 
-    private static void flush(GuestDriver guest) {
+    private static void flush(VirtioDriver guest) {
         guest.queue(0).add(type(guest, FLUSH), guest.buffers().writable(4));
         guest.kick(0);
     }
@@ -143,7 +144,7 @@ class PmemDeviceTest {
     @Test
     void hasNothingToSyncForACopy() {
         PmemDevice device = device(Sharing.COPY_ON_WRITE);
-        GuestDriver guest = start(device, RingFormat.SPLIT);
+        VirtioDriver guest = start(device, RingFormat.SPLIT);
         Buffer answer = guest.buffers().writable(4);
         guest.memory().writeInt(answer.address(), -1);
         guest.request(0, type(guest, FLUSH), answer);
@@ -154,7 +155,7 @@ class PmemDeviceTest {
     @ParameterizedTest
     @EnumSource
     void refusesWhatIsNoFlush(RingFormat format) {
-        GuestDriver guest = start(device(Sharing.SHARED), format);
+        VirtioDriver guest = start(device(Sharing.SHARED), format);
         Buffer answer = guest.buffers().writable(4);
         assertThat(guest.request(0, type(guest, 1), answer).length()).isEqualTo(4);
         assertThat(guest.memory().readInt(answer.address())).isEqualTo(1);
@@ -168,11 +169,11 @@ class PmemDeviceTest {
     @Test
     void forgetsFlushesWhenItIsReset() throws Exception {
         PmemDevice device = device(Sharing.SHARED);
-        GuestDriver guest = start(device, RingFormat.SPLIT);
+        VirtioDriver guest = start(device, RingFormat.SPLIT);
         flush(guest);
         begun.acquire();
         flush(guest);
-        guest.setRegister(0x070, 0);
+        guest.mmio().setRegister(0x070, 0);
         guest.start(guest.offered());
         int head = guest.queue(0).add(type(guest, FLUSH), guest.buffers().writable(4));
         guest.kick(0);
@@ -181,7 +182,7 @@ class PmemDeviceTest {
         guest.loop().runUntil(begun::tryAcquire);
         assertThat(guest.queue(0).takeUsed()).isEmpty();
         mayEnd.release(1);
-        assertThat(guest.await(0, head).head()).isEqualTo(head);
+        assertThat(guest.await(0, head).id()).isEqualTo(head);
         assertThat(guest.queue(0).takeUsed()).isEmpty();
     }
 
@@ -189,7 +190,7 @@ class PmemDeviceTest {
     @EnumSource
     void answersWhatIsUnderWayBeforeItIsSaved(RingFormat format) throws Exception {
         PmemDevice device = device(Sharing.SHARED);
-        GuestDriver guest = start(device, format);
+        VirtioDriver guest = start(device, format);
         int first = guest.queue(0).add(type(guest, FLUSH), guest.buffers().writable(4));
         guest.kick(0);
         begun.acquire();
@@ -201,7 +202,7 @@ class PmemDeviceTest {
         assertThat(guest.await(0, first).length()).isEqualTo(4);
         assertThat(guest.await(0, second).length()).isEqualTo(4);
 
-        GuestDriver restored = guest.restoreInto(device(Sharing.SHARED), state);
+        VirtioDriver restored = Guests.restoreInto(guest, device(Sharing.SHARED), state);
         guests.add(restored);
         mayEnd.release(1);
         Buffer answer = restored.buffers().writable(4);
@@ -210,7 +211,7 @@ class PmemDeviceTest {
 
     @Test
     void goesOnAfterASave() {
-        GuestDriver guest = start(device(Sharing.SHARED), RingFormat.SPLIT);
+        VirtioDriver guest = start(device(Sharing.SHARED), RingFormat.SPLIT);
         for (int i = 0; i < 3; i++) {
             mayEnd.release(1);
             guest.request(0, type(guest, FLUSH), guest.buffers().writable(4));
@@ -220,11 +221,11 @@ class PmemDeviceTest {
 
     @Test
     void refusesAStateOfOtherMemory() {
-        GuestDriver guest = start(device(Sharing.SHARED), RingFormat.SPLIT);
+        VirtioDriver guest = start(device(Sharing.SHARED), RingFormat.SPLIT);
         DeviceState state = guest.save();
         state.putNumber("start", 0);
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> guests.add(guest.restoreInto(device(Sharing.SHARED), state)))
+                .isThrownBy(() -> guests.add(Guests.restoreInto(guest, device(Sharing.SHARED), state)))
                 .withMessageContaining("build the machine as the saved one was");
     }
 
@@ -232,7 +233,7 @@ class PmemDeviceTest {
     void survivesAnyDriver(@ForAll RingFormat format, @ForAll long seed) {
         mayEnd.release(1 << 20);
         Random random = new Random(seed);
-        GuestDriver guest = start(device(Sharing.SHARED), format);
+        VirtioDriver guest = start(device(Sharing.SHARED), format);
         for (int step = 0; step < 60 && !guest.needsReset(); step++) {
             if (guest.queue(0).freeDescriptors() < 8) {
                 guest.loop().runUntil(() -> {
@@ -247,7 +248,7 @@ class PmemDeviceTest {
             for (int i = 0; i < chain.length; i++) {
                 long address = random.nextInt(60) == 0
                         ? random.nextLong()
-                        : GuestDriver.BUFFERS + random.nextLong(GuestDriver.MEMORY_BYTES - GuestDriver.BUFFERS);
+                        : VirtioDriver.BUFFERS + random.nextLong(VirtioDriver.MEMORY_BYTES - VirtioDriver.BUFFERS);
                 int length = random.nextInt(9);
                 chain[i] = i < readable ? Buffer.readable(address, length) : Buffer.writable(address, length);
             }
@@ -257,7 +258,7 @@ class PmemDeviceTest {
                 guest.save();
             }
         }
-        guest.setRegister(0x070, 0);
+        guest.mmio().setRegister(0x070, 0);
         guest.start(guest.offered());
         assertThat(guest.request(0, type(guest, FLUSH), guest.buffers().writable(4))
                         .length())

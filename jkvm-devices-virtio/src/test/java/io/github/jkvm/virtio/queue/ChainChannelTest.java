@@ -1,8 +1,8 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.readable;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.Buffer.readable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -10,7 +10,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.MemoryRegion;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
+import io.github.jkvm.testkit.virtio.Buffer;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.channels.ClosedChannelException;
@@ -30,13 +30,13 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Bytes between chains and channels. */
 class ChainChannelTest {
-    /** Where there is memory outside the heap, of {@link #NATIVE_BYTES}; {@link TestDriver#memory} is on the heap. */
+    /** Where there is memory outside the heap, of {@link #NATIVE_BYTES}; {@link TestQueue#memory} is on the heap. */
     private static final long NATIVE = 1L << 32;
 
     private static final int NATIVE_BYTES = 0x1_0000;
 
     private final Arena arena = Arena.ofShared();
-    private final GuestMemory memory = TestDriver.memory();
+    private final GuestMemory memory = TestQueue.memory();
     private final MemoryRegion nativeRegion =
             MemoryRegion.of(GuestAddress.of(NATIVE), arena.allocate(NATIVE_BYTES, 8), MemoryRegion.Access.READ_WRITE);
     private final VirtQueue queue = new VirtQueue(memory, 256);
@@ -56,10 +56,10 @@ class ChainChannelTest {
     }
 
     private void pop(Buffer... buffers) {
-        QueueLayout layout = TestDriver.layout(256);
+        QueueLayout layout = TestQueue.layout(256);
         memory.fill(layout.descriptors(), BUFFERS - layout.descriptors(), (byte) 0);
         queue.activate(layout, Set.of());
-        TestDriver.of(RingFormat.SPLIT, memory, layout, Set.of()).add(buffers);
+        TestQueue.of(RingFormat.SPLIT, memory, layout, Set.of()).add(buffers);
         assertThat(queue.pop(chain)).isEqualTo(PopResult.CHAIN);
     }
 

@@ -1,8 +1,8 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.readable;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.Buffer.readable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -11,6 +11,8 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.MemoryRegion;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.SplitDriverQueue;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -26,13 +28,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Bytes between a chain and the device, however the driver cut the chain (virtio 1.2, 2.7.4.1). */
 class ChainTransferTest {
-    private final GuestMemory memory = TestDriver.memory();
-    private final QueueLayout layout = TestDriver.layout(64);
-    private final SplitTestDriver driver = new SplitTestDriver(memory, layout, Set.of());
+    private final GuestMemory memory = TestQueue.memory();
+    private final QueueLayout layout = TestQueue.layout(64);
+    private final SplitDriverQueue driver = TestQueue.split(memory, layout, Set.of());
     private final VirtQueue queue = new VirtQueue(memory, 64);
     private final DescriptorChain chain = new DescriptorChain();
 
-    private void pop(TestDriver.Buffer... buffers) {
+    private void pop(Buffer... buffers) {
         driver.add(buffers);
         if (!queue.isActive()) {
             queue.activate(layout, Set.of());
@@ -218,7 +220,7 @@ class ChainTransferTest {
 
     @Test
     void splitsABufferThatRunsAcrossRegions() {
-        long seam = TestDriver.MEMORY_BYTES;
+        long seam = TestQueue.MEMORY_BYTES;
         memory.add(MemoryRegion.onHeap(GuestAddress.of(seam), 64));
         pop(writable(seam - 2, 4));
 
@@ -257,11 +259,11 @@ class ChainTransferTest {
     void carriesEveryByteHoweverItIsCut(
             @ForAll @Size(min = 1, max = 20) List<@IntRange(max = 50) Integer> cuts,
             @ForAll @Size(min = 1, max = 20) List<@IntRange(min = 1, max = 70) Integer> steps) {
-        GuestMemory guest = TestDriver.memory();
-        var guestDriver = new SplitTestDriver(guest, layout, Set.of());
+        GuestMemory guest = TestQueue.memory();
+        var guestDriver = TestQueue.split(guest, layout, Set.of());
         var device = new VirtQueue(guest, 64);
         device.activate(layout, Set.of());
-        var buffers = new TestDriver.Buffer[cuts.size() * 2];
+        var buffers = new Buffer[cuts.size() * 2];
         int total = 0;
         for (int i = 0; i < cuts.size(); i++) {
             int length = cuts.get(i);

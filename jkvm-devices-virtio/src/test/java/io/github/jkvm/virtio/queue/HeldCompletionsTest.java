@@ -12,12 +12,12 @@ class HeldCompletionsTest {
     @ParameterizedTest
     @EnumSource
     void driverSeesHeldCompletionsAllAtOnce(RingFormat format) {
-        GuestMemory memory = TestDriver.memory();
-        QueueLayout layout = TestDriver.layout(8);
-        var driver = TestDriver.of(format, memory, layout, TestDriver.features(format));
+        GuestMemory memory = TestQueue.memory();
+        QueueLayout layout = TestQueue.layout(8);
+        var driver = TestQueue.of(format, memory, layout, TestQueue.features(format));
         var queue = new VirtQueue(memory, 8);
-        queue.activate(layout, TestDriver.features(format));
-        var buffers = TestBuffers.in(memory);
+        queue.activate(layout, TestQueue.features(format));
+        var buffers = TestQueue.buffers(memory);
         // Three rounds, so that the rings go around.
         for (int round = 0; round < 3; round++) {
             List<DescriptorChain> chains = new ArrayList<>();
@@ -43,12 +43,12 @@ class HeldCompletionsTest {
     @ParameterizedTest
     @EnumSource
     void showingNothingTellsTheDriverNothing(RingFormat format) {
-        GuestMemory memory = TestDriver.memory();
-        QueueLayout layout = TestDriver.layout(8);
-        var driver = TestDriver.of(format, memory, layout, TestDriver.features(format));
+        GuestMemory memory = TestQueue.memory();
+        QueueLayout layout = TestQueue.layout(8);
+        var driver = TestQueue.of(format, memory, layout, TestQueue.features(format));
         var queue = new VirtQueue(memory, 8);
         queue.showCompletions();
-        queue.activate(layout, TestDriver.features(format));
+        queue.activate(layout, TestQueue.features(format));
         queue.holdCompletions();
         queue.showCompletions();
         assertThat(driver.takeUsed()).isEmpty();

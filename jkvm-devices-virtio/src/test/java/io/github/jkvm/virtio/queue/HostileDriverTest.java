@@ -3,6 +3,8 @@ package io.github.jkvm.virtio.queue;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.PackedDriverQueue;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -22,7 +24,7 @@ import net.jqwik.api.constraints.Size;
 /** A driver that writes anything anywhere, at any moment, gets a stopped queue at worst. */
 class HostileDriverTest {
     private static final int SIZE = 16;
-    private static final QueueLayout LAYOUT = TestDriver.layout(SIZE);
+    private static final QueueLayout LAYOUT = TestQueue.layout(SIZE);
 
     /** A number that the driver writes over part of a descriptor or a ring. */
     record Mutation(int place, long value) {}
@@ -32,8 +34,8 @@ class HostileDriverTest {
         Arbitrary<Long> values = Arbitraries.oneOf(
                 Arbitraries.longs(),
                 Arbitraries.longs().between(0, SIZE + 1),
-                Arbitraries.longs().between(0, TestDriver.MEMORY_BYTES + 16),
-                Arbitraries.of(-1L, -16L, 16L, 32L, 0xFFFFL, 0xFFFF_FFFFL, TestDriver.BUFFERS, LAYOUT.descriptors()));
+                Arbitraries.longs().between(0, TestQueue.MEMORY_BYTES + 16),
+                Arbitraries.of(-1L, -16L, 16L, 32L, 0xFFFFL, 0xFFFF_FFFFL, TestQueue.BUFFERS, LAYOUT.descriptors()));
         return Combinators.combine(Arbitraries.integers().between(0, 1 << 16), values)
                 .as(Mutation::new)
                 .list()
@@ -53,7 +55,7 @@ class HostileDriverTest {
                     memory.writeShort(LAYOUT.availableEntry(index), (short) mutation.value());
                 } else {
                     // Flags that are available in one of two laps.
-                    long lap = (mutation.value() & 8) != 0 ? PackedTestDriver.AVAILABLE : PackedTestDriver.USED;
+                    long lap = (mutation.value() & 8) != 0 ? PackedDriverQueue.AVAILABLE : PackedDriverQueue.USED;
                     memory.writeShort(descriptor + 14, (short) (lap | (mutation.value() & 7)));
                 }
             }
@@ -65,7 +67,7 @@ class HostileDriverTest {
                 long at = format == RingFormat.SPLIT ? LAYOUT.usedEvent() : LAYOUT.driver() + 2;
                 memory.writeShort(at, (short) mutation.value());
             }
-            default -> memory.writeLong(TestDriver.BUFFERS + 8L * index, mutation.value());
+            default -> memory.writeLong(TestQueue.BUFFERS + 8L * index, mutation.value());
         }
     }
 
@@ -105,8 +107,8 @@ class HostileDriverTest {
             @ForAll long seed,
             @ForAll @IntRange(max = SIZE) int keep,
             @ForAll @Size(max = 6) List<@From("mutations") List<Mutation>> rounds) {
-        GuestMemory memory = TestDriver.memory();
-        Set<QueueFeature> features = TestDriver.features(format, more.toArray(QueueFeature[]::new));
+        GuestMemory memory = TestQueue.memory();
+        Set<QueueFeature> features = TestQueue.features(format, more.toArray(QueueFeature[]::new));
         RingFormat rings = RingFormat.of(features);
         var queue = new VirtQueue(memory, SIZE);
         queue.activate(LAYOUT, features);
@@ -122,13 +124,12 @@ class HostileDriverTest {
 
     @Property(tries = 2000)
     void survivesNoise(@ForAll RingFormat format, @ForAll long seed) {
-        GuestMemory memory = TestDriver.memory();
+        GuestMemory memory = TestQueue.memory();
         byte[] noise = new byte[0x4000];
         var random = new Random(seed);
         random.nextBytes(noise);
         var queue = new VirtQueue(memory, SIZE);
-        queue.activate(
-                LAYOUT, TestDriver.features(format, QueueFeature.INDIRECT_DESCRIPTORS, QueueFeature.EVENT_INDEX));
+        queue.activate(LAYOUT, TestQueue.features(format, QueueFeature.INDIRECT_DESCRIPTORS, QueueFeature.EVENT_INDEX));
         memory.write(LAYOUT.descriptors(), noise);
         // One in two starts with an index that lets the descriptors be looked at.
         if (format == RingFormat.SPLIT && random.nextBoolean()) {
@@ -144,27 +145,27 @@ class HostileDriverTest {
             for (int i = 0; i < 4; i++) {
                 descriptor(
                         memory,
-                        TestDriver.BUFFERS + 64L * table + 16L * i,
-                        TestDriver.BUFFERS + 0x100L * i,
+                        TestQueue.BUFFERS + 64L * table + 16L * i,
+                        TestQueue.BUFFERS + 0x100L * i,
                         random.nextInt(0x100),
-                        (i < 2 ? 0 : TestDriver.WRITE) | (i < 3 ? TestDriver.NEXT : 0),
+                        (i < 2 ? 0 : Buffer.WRITE) | (i < 3 ? Buffer.NEXT : 0),
                         i + 1);
             }
         }
         for (int i = 0; i < SIZE; i++) {
-            long address = TestDriver.BUFFERS + random.nextInt(0x1000);
+            long address = TestQueue.BUFFERS + random.nextInt(0x1000);
             int length = random.nextInt(0x100);
-            int flags = random.nextBoolean() ? TestDriver.NEXT : random.nextInt(2) * TestDriver.WRITE;
+            int flags = random.nextBoolean() ? Buffer.NEXT : random.nextInt(2) * Buffer.WRITE;
             if (random.nextInt(4) == 0) {
-                address = TestDriver.BUFFERS + 64L * random.nextInt(4);
+                address = TestQueue.BUFFERS + 64L * random.nextInt(4);
                 length = 64;
-                flags = TestDriver.INDIRECT;
+                flags = Buffer.INDIRECT;
             }
             if (format == RingFormat.SPLIT) {
                 descriptor(memory, LAYOUT.descriptor(i), address, length, flags, random.nextInt(SIZE));
             } else {
                 // A buffer id where a next was, and the flags behind it.
-                descriptor(memory, LAYOUT.descriptor(i), address, length, i, flags | PackedTestDriver.AVAILABLE);
+                descriptor(memory, LAYOUT.descriptor(i), address, length, i, flags | PackedDriverQueue.AVAILABLE);
             }
         }
         int count = random.nextInt(SIZE + 1);

@@ -1,13 +1,14 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.GuestMemory;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
+import io.github.jkvm.testkit.virtio.DriverQueue;
+import io.github.jkvm.testkit.virtio.Used;
 import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -18,18 +19,18 @@ import org.junit.jupiter.params.provider.EnumSource;
 @ParameterizedClass
 @EnumSource(RingFormat.class)
 class InOrderTest {
-    private final GuestMemory memory = TestDriver.memory();
-    private final QueueLayout layout = TestDriver.layout(8);
+    private final GuestMemory memory = TestQueue.memory();
+    private final QueueLayout layout = TestQueue.layout(8);
     private final Set<QueueFeature> features;
-    private final TestDriver driver;
+    private final DriverQueue driver;
     private final VirtQueue queue = new VirtQueue(memory, 8);
     private final DescriptorChain a = new DescriptorChain();
     private final DescriptorChain b = new DescriptorChain();
     private final DescriptorChain c = new DescriptorChain();
 
     InOrderTest(RingFormat format) {
-        features = TestDriver.features(format, QueueFeature.IN_ORDER);
-        driver = TestDriver.of(format, memory, layout, features);
+        features = TestQueue.features(format, QueueFeature.IN_ORDER);
+        driver = TestQueue.of(format, memory, layout, features);
     }
 
     @BeforeEach
@@ -102,7 +103,7 @@ class InOrderTest {
         queue.reset();
         memory.fill(layout.descriptors(), BUFFERS - layout.descriptors(), (byte) 0);
         queue.activate(layout, features);
-        var newDriver = TestDriver.of(RingFormat.of(features), memory, layout, features);
+        var newDriver = TestQueue.of(RingFormat.of(features), memory, layout, features);
 
         assertThat(queue.complete(a, 0)).isFalse();
         int head = newDriver.add(writable(BUFFERS, 4));

@@ -1,17 +1,19 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.PackedTestDriver.AVAILABLE;
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.readable;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
-import static io.github.jkvm.virtio.queue.TestDriver.INDIRECT;
-import static io.github.jkvm.virtio.queue.TestDriver.NEXT;
-import static io.github.jkvm.virtio.queue.TestDriver.WRITE;
+import static io.github.jkvm.testkit.virtio.Buffer.INDIRECT;
+import static io.github.jkvm.testkit.virtio.Buffer.NEXT;
+import static io.github.jkvm.testkit.virtio.Buffer.WRITE;
+import static io.github.jkvm.testkit.virtio.Buffer.readable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.PackedDriverQueue.AVAILABLE;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.MemoryRegion;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.PackedDriverQueue;
 import io.github.jkvm.virtio.queue.QueueFault.Reason;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
@@ -25,9 +27,9 @@ class MalformedPackedChainTest {
             Set.of(QueueFeature.PACKED_RING, QueueFeature.INDIRECT_DESCRIPTORS);
     private static final long TABLE = BUFFERS + 0x1000;
 
-    private final GuestMemory memory = TestDriver.memory();
-    private final QueueLayout layout = TestDriver.layout(8);
-    private final PackedTestDriver driver = new PackedTestDriver(memory, layout, FEATURES);
+    private final GuestMemory memory = TestQueue.memory();
+    private final QueueLayout layout = TestQueue.layout(8);
+    private final PackedDriverQueue driver = TestQueue.packed(memory, layout, FEATURES);
     private final VirtQueue queue = new VirtQueue(memory, 8);
     private final DescriptorChain chain = new DescriptorChain();
 
@@ -62,7 +64,7 @@ class MalformedPackedChainTest {
         }
         assertThat(queue.pop(chain)).isEqualTo(PopResult.EMPTY);
         // Available in the second lap.
-        driver.flags(0, PackedTestDriver.USED);
+        driver.flags(0, PackedDriverQueue.USED);
         assertStopped(Reason.AVAILABLE_INDEX);
     }
 
@@ -129,7 +131,7 @@ class MalformedPackedChainTest {
 
     @Test
     void stopsAtAnIndirectTableOutsideMemory() {
-        offer(0, TestDriver.MEMORY_BYTES - 8, 16, 0, INDIRECT);
+        offer(0, TestQueue.MEMORY_BYTES - 8, 16, 0, INDIRECT);
         assertStopped(Reason.BUFFER_OUTSIDE_MEMORY);
     }
 
@@ -176,9 +178,9 @@ class MalformedPackedChainTest {
         long at = 1L << 40;
         int size = 16 << 20;
         memory.add(MemoryRegion.onHeap(GuestAddress.of(at), size));
-        QueueLayout large = TestDriver.layout(256);
-        var longChains = new PackedTestDriver(memory, large, FEATURES);
-        var buffers = new TestDriver.Buffer[256];
+        QueueLayout large = TestQueue.layout(256);
+        var longChains = TestQueue.packed(memory, large, FEATURES);
+        var buffers = new Buffer[256];
         Arrays.fill(buffers, writable(at, size));
         buffers[255] = writable(at, size - 1);
         var largeQueue = new VirtQueue(memory, 256);
@@ -197,7 +199,7 @@ class MalformedPackedChainTest {
 
     @Test
     void stopsAtABufferThatEndsOutsideMemory() {
-        driver.add(readable(TestDriver.MEMORY_BYTES - 4, 5));
+        driver.add(readable(TestQueue.MEMORY_BYTES - 4, 5));
         assertStopped(Reason.BUFFER_OUTSIDE_MEMORY);
     }
 
@@ -210,7 +212,7 @@ class MalformedPackedChainTest {
     @Test
     void stopsAtAWritableBufferInMemoryThatTheGuestMayNotWrite() {
         try (Arena arena = Arena.ofShared()) {
-            long rom = TestDriver.MEMORY_BYTES;
+            long rom = TestQueue.MEMORY_BYTES;
             memory.add(MemoryRegion.of(GuestAddress.of(rom), arena.allocate(0x1000, 8), MemoryRegion.Access.READ_ONLY));
             driver.add(writable(rom - 4, 8));
             assertStopped(Reason.BUFFER_READ_ONLY);

@@ -1,16 +1,18 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.readable;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
-import static io.github.jkvm.virtio.queue.TestDriver.INDIRECT;
-import static io.github.jkvm.virtio.queue.TestDriver.NEXT;
-import static io.github.jkvm.virtio.queue.TestDriver.WRITE;
+import static io.github.jkvm.testkit.virtio.Buffer.INDIRECT;
+import static io.github.jkvm.testkit.virtio.Buffer.NEXT;
+import static io.github.jkvm.testkit.virtio.Buffer.WRITE;
+import static io.github.jkvm.testkit.virtio.Buffer.readable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.MemoryRegion;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.SplitDriverQueue;
 import io.github.jkvm.virtio.queue.QueueFault.Reason;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
@@ -23,9 +25,9 @@ class MalformedSplitChainTest {
     private static final Set<QueueFeature> FEATURES = Set.of(QueueFeature.INDIRECT_DESCRIPTORS);
     private static final long TABLE = BUFFERS + 0x1000;
 
-    private final GuestMemory memory = TestDriver.memory();
-    private final QueueLayout layout = TestDriver.layout(8);
-    private final SplitTestDriver driver = new SplitTestDriver(memory, layout, FEATURES);
+    private final GuestMemory memory = TestQueue.memory();
+    private final QueueLayout layout = TestQueue.layout(8);
+    private final SplitDriverQueue driver = TestQueue.split(memory, layout, FEATURES);
     private final VirtQueue queue = new VirtQueue(memory, 8);
     private final DescriptorChain chain = new DescriptorChain();
 
@@ -159,7 +161,7 @@ class MalformedSplitChainTest {
 
     @Test
     void stopsAtAnIndirectTableOutsideMemory() {
-        driver.descriptor(0, TestDriver.MEMORY_BYTES - 8, 16, INDIRECT, 0);
+        driver.descriptor(0, TestQueue.MEMORY_BYTES - 8, 16, INDIRECT, 0);
         driver.makeAvailable(0);
         assertStopped(Reason.BUFFER_OUTSIDE_MEMORY);
     }
@@ -209,9 +211,9 @@ class MalformedSplitChainTest {
         long at = 1L << 40;
         int size = 16 << 20;
         memory.add(MemoryRegion.onHeap(GuestAddress.of(at), size));
-        QueueLayout large = TestDriver.layout(256);
-        var longChains = new SplitTestDriver(memory, large, FEATURES);
-        var buffers = new TestDriver.Buffer[256];
+        QueueLayout large = TestQueue.layout(256);
+        var longChains = TestQueue.split(memory, large, FEATURES);
+        var buffers = new Buffer[256];
         Arrays.fill(buffers, writable(at, size));
         buffers[255] = writable(at, size - 1);
         longChains.add(buffers);
@@ -228,7 +230,7 @@ class MalformedSplitChainTest {
 
     @Test
     void stopsAtABufferThatEndsOutsideMemory() {
-        driver.add(readable(TestDriver.MEMORY_BYTES - 4, 5));
+        driver.add(readable(TestQueue.MEMORY_BYTES - 4, 5));
         assertStopped(Reason.BUFFER_OUTSIDE_MEMORY);
     }
 
@@ -241,7 +243,7 @@ class MalformedSplitChainTest {
     @Test
     void stopsAtAWritableBufferInMemoryThatTheGuestMayNotWrite() {
         try (Arena arena = Arena.ofShared()) {
-            long rom = TestDriver.MEMORY_BYTES;
+            long rom = TestQueue.MEMORY_BYTES;
             memory.add(MemoryRegion.of(GuestAddress.of(rom), arena.allocate(0x1000, 8), MemoryRegion.Access.READ_ONLY));
             driver.add(readable(rom - 4, 8));
             assertThat(queue.pop(new DescriptorChain())).isEqualTo(PopResult.CHAIN);
@@ -262,7 +264,7 @@ class MalformedSplitChainTest {
 
     @Test
     void namesTheValuesInAFault() {
-        driver.add(readable(TestDriver.MEMORY_BYTES - 4, 5));
+        driver.add(readable(TestQueue.MEMORY_BYTES - 4, 5));
         queue.pop(chain);
 
         assertThat(queue.fault().orElseThrow())
@@ -276,7 +278,7 @@ class MalformedSplitChainTest {
         queue.reset();
         assertThat(queue.fault()).isEmpty();
         memory.fill(layout.driver(), 0x100, (byte) 0);
-        new SplitTestDriver(memory, layout, FEATURES).add(readable(BUFFERS, 1));
+        TestQueue.split(memory, layout, FEATURES).add(readable(BUFFERS, 1));
         queue.activate(layout, FEATURES);
 
         assertThat(queue.pop(chain)).isEqualTo(PopResult.CHAIN);

@@ -1,10 +1,11 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.testkit.virtio.DriverQueue;
 import java.util.Set;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
@@ -26,8 +27,8 @@ class NotificationFenceTest {
     private static final long PATIENCE_SECONDS = 120;
     private static final int LONGEST_DELAY = 48;
 
-    private final GuestMemory memory = TestDriver.memory();
-    private final QueueLayout layout = TestDriver.layout(4);
+    private final GuestMemory memory = TestQueue.memory();
+    private final QueueLayout layout = TestQueue.layout(4);
     private final VirtQueue queue = new VirtQueue(memory, 4);
     private final DescriptorChain chain = new DescriptorChain();
     private final Meeting meeting = new Meeting();
@@ -38,7 +39,7 @@ class NotificationFenceTest {
     @ParameterizedTest
     @CsvSource({"SPLIT, flags", "SPLIT, event index", "PACKED, flags", "PACKED, event index"})
     void aChainIsSeenOrNotified(RingFormat format, String suppression) throws Exception {
-        TestDriver driver = activate(format, suppression);
+        DriverQueue driver = activate(format, suppression);
         var device = start(() -> deviceKnows = queue.enableNotifications());
         var random = RandomGenerator.getDefault();
 
@@ -63,7 +64,7 @@ class NotificationFenceTest {
     @ParameterizedTest
     @CsvSource({"SPLIT, flags", "SPLIT, event index", "PACKED, flags", "PACKED, event index"})
     void aCompletionIsSeenOrInterrupts(RingFormat format, String suppression) throws Exception {
-        TestDriver driver = activate(format, suppression);
+        DriverQueue driver = activate(format, suppression);
         var device = start(() -> {
             queue.complete(chain, 4);
             deviceKnows = queue.interruptNeeded();
@@ -86,12 +87,12 @@ class NotificationFenceTest {
         end(device);
     }
 
-    private TestDriver activate(RingFormat format, String suppression) {
+    private DriverQueue activate(RingFormat format, String suppression) {
         Set<QueueFeature> features = suppression.equals("flags")
-                ? TestDriver.features(format)
-                : TestDriver.features(format, QueueFeature.EVENT_INDEX);
+                ? TestQueue.features(format)
+                : TestQueue.features(format, QueueFeature.EVENT_INDEX);
         assertThat(queue.activate(layout, features)).isEmpty();
-        return TestDriver.of(format, memory, layout, features);
+        return TestQueue.of(format, memory, layout, features);
     }
 
     /** Does this on a thread of its own, once between each two meetings. */

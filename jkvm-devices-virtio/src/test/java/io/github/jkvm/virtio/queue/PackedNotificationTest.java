@@ -1,14 +1,16 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.PackedTestDriver.AT_DESCRIPTOR;
-import static io.github.jkvm.virtio.queue.PackedTestDriver.DISABLE;
-import static io.github.jkvm.virtio.queue.PackedTestDriver.EVENT_FLAGS_OFFSET;
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.PackedDriverQueue.AT_DESCRIPTOR;
+import static io.github.jkvm.testkit.virtio.PackedDriverQueue.DISABLE;
+import static io.github.jkvm.testkit.virtio.PackedDriverQueue.EVENT_FLAGS_OFFSET;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.GuestMemory;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.DriverQueue;
+import io.github.jkvm.testkit.virtio.PackedDriverQueue;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -24,18 +26,18 @@ class PackedNotificationTest {
     /** The wrap counter beside an offset in the ring: 1 in the first lap (virtio 1.2, 2.8.14). */
     private static final int FIRST_LAP = 0x8000;
 
-    private final GuestMemory memory = TestDriver.memory();
-    private final QueueLayout layout = TestDriver.layout(5);
+    private final GuestMemory memory = TestQueue.memory();
+    private final QueueLayout layout = TestQueue.layout(5);
     private final VirtQueue queue = new VirtQueue(memory, 8);
     private final DescriptorChain chain = new DescriptorChain();
 
-    private PackedTestDriver start(Set<QueueFeature> features) {
+    private PackedDriverQueue start(Set<QueueFeature> features) {
         assertThat(queue.activate(layout, features)).isEmpty();
-        return new PackedTestDriver(memory, layout, features);
+        return TestQueue.packed(memory, layout, features);
     }
 
     /** Lets a chain of so many descriptors come and go. */
-    private void complete(TestDriver driver, int descriptors) {
+    private void complete(DriverQueue driver, int descriptors) {
         Buffer[] buffers = new Buffer[descriptors];
         Arrays.fill(buffers, writable(BUFFERS, 4));
         driver.add(buffers);
@@ -53,7 +55,7 @@ class PackedNotificationTest {
     void interruptsUnlessTheFlagsSayNo() {
         for (Set<QueueFeature> features : List.of(FLAGS, EVENT_INDEX)) {
             memory.fill(layout.descriptors(), BUFFERS - layout.descriptors(), (byte) 0);
-            TestDriver driver = start(features);
+            DriverQueue driver = start(features);
             complete(driver, 1);
             assertThat(queue.interruptNeeded()).isTrue();
 
@@ -71,7 +73,7 @@ class PackedNotificationTest {
     /** Virtio 1.2, 2.8.10: "Event will only trigger when this descriptor is made used", in the lap of its wrap counter. */
     @Test
     void interruptsAtTheDescriptorAndInTheLapThatTheDriverNames() {
-        TestDriver driver = start(EVENT_INDEX);
+        DriverQueue driver = start(EVENT_INDEX);
         askForInterrupt(AT_DESCRIPTOR, 2);
         for (int slot = 0; slot < 5; slot++) {
             complete(driver, 1);
@@ -92,7 +94,7 @@ class PackedNotificationTest {
     @ParameterizedTest
     @ValueSource(ints = {0, 1, 2})
     void interruptsForAnyDescriptorOfAList(int event) {
-        TestDriver driver = start(EVENT_INDEX);
+        DriverQueue driver = start(EVENT_INDEX);
         askForInterrupt(AT_DESCRIPTOR, event | FIRST_LAP);
         complete(driver, 3);
         assertThat(queue.interruptNeeded()).isTrue();
@@ -102,7 +104,7 @@ class PackedNotificationTest {
 
     @Test
     void interruptsWhenABatchPassesTheDescriptor() {
-        TestDriver driver = start(EVENT_INDEX);
+        DriverQueue driver = start(EVENT_INDEX);
         askForInterrupt(AT_DESCRIPTOR, 1);
         complete(driver, 3);
         complete(driver, 3);
@@ -112,7 +114,7 @@ class PackedNotificationTest {
 
     @Test
     void interruptsAfterMoreCompletionsThanThereArePlaces() {
-        TestDriver driver = start(EVENT_INDEX);
+        DriverQueue driver = start(EVENT_INDEX);
         askForInterrupt(AT_DESCRIPTOR, 4);
         for (int i = 0; i < 70_000; i++) {
             complete(driver, 1);
@@ -123,7 +125,7 @@ class PackedNotificationTest {
     /** What makes no sense gets an interrupt, which does no harm: "The value 0x3 is reserved"; no such descriptor. */
     @Test
     void interruptsWhenTheDriverAsksForNonsense() {
-        TestDriver driver = start(EVENT_INDEX);
+        DriverQueue driver = start(EVENT_INDEX);
         askForInterrupt(3, 0);
         complete(driver, 1);
         assertThat(queue.interruptNeeded()).isTrue();
@@ -138,7 +140,7 @@ class PackedNotificationTest {
     /** Virtio 1.2, 2.8.14: the other 14 bits beside the flags are reserved. */
     @Test
     void ignoresReservedBits() {
-        TestDriver driver = start(EVENT_INDEX);
+        DriverQueue driver = start(EVENT_INDEX);
         askForInterrupt(0xFFFC | DISABLE, 0);
         complete(driver, 1);
         assertThat(queue.interruptNeeded()).isFalse();
@@ -147,7 +149,7 @@ class PackedNotificationTest {
     /** Virtio 1.2, 2.8.10: a specific descriptor is "only valid if VIRTIO_F_RING_EVENT_IDX has been negotiated". */
     @Test
     void ignoresTheDescriptorWithoutTheFeature() {
-        TestDriver driver = start(FLAGS);
+        DriverQueue driver = start(FLAGS);
         askForInterrupt(AT_DESCRIPTOR, 4);
         complete(driver, 1);
         assertThat(queue.interruptNeeded()).isTrue();
@@ -155,7 +157,7 @@ class PackedNotificationTest {
 
     @Test
     void switchesNotificationsWithTheFlags() {
-        TestDriver driver = start(FLAGS);
+        DriverQueue driver = start(FLAGS);
         queue.disableNotifications();
         driver.add(writable(BUFFERS, 4));
         assertThat(driver.kickNeeded()).isFalse();
@@ -168,7 +170,7 @@ class PackedNotificationTest {
 
     @Test
     void switchesNotificationsWithTheDescriptor() {
-        PackedTestDriver driver = start(EVENT_INDEX);
+        PackedDriverQueue driver = start(EVENT_INDEX);
         for (int i = 0; i < 12; i++) {
             assertThat(queue.enableNotifications()).isFalse();
             assertThat(driver.kickNeeded()).isFalse();
@@ -197,7 +199,7 @@ class PackedNotificationTest {
     void tellsOfChainsThatCameBeforeNotificationsWereEnabled() {
         for (Set<QueueFeature> features : List.of(FLAGS, EVENT_INDEX)) {
             memory.fill(layout.descriptors(), BUFFERS - layout.descriptors(), (byte) 0);
-            TestDriver driver = start(features);
+            DriverQueue driver = start(features);
             queue.disableNotifications();
             driver.add(writable(BUFFERS, 4));
             assertThat(queue.enableNotifications()).isTrue();

@@ -1,12 +1,13 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.GuestMemory;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.DriverQueue;
+import io.github.jkvm.testkit.virtio.Used;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashMap;
@@ -36,8 +37,8 @@ class QueueInterleavingTest {
 
     /** A driver and a device that sleep when they find nothing to do, and wake only when told. */
     private static final class Run {
-        private final GuestMemory memory = TestDriver.memory();
-        private final TestDriver driver;
+        private final GuestMemory memory = TestQueue.memory();
+        private final DriverQueue driver;
         private final Deque<Integer> available = new ArrayDeque<>();
         private final Map<Integer, Long> completed = new HashMap<>();
         private final Deque<DescriptorChain> inFlight = new ArrayDeque<>();
@@ -52,8 +53,8 @@ class QueueInterleavingTest {
         /** Both stand at a position of the rings, as if the queue had been in use for long. */
         Run(int size, Set<QueueFeature> features, int start) {
             this.features = features;
-            QueueLayout layout = TestDriver.layout(size);
-            driver = TestDriver.of(RingFormat.of(features), memory, layout, features);
+            QueueLayout layout = TestQueue.layout(size);
+            driver = TestQueue.of(RingFormat.of(features), memory, layout, features);
             driver.startAt(start);
             queue = new VirtQueue(memory, 64);
             assertThat(queue.activate(layout, features)).isEmpty();
@@ -154,7 +155,7 @@ class QueueInterleavingTest {
             }
             Optional<Used> used = driver.takeUsed();
             if (used.isPresent()) {
-                assertThat(completed.remove(used.get().head()))
+                assertThat(completed.remove(used.get().id()))
                         .isEqualTo(used.get().length());
                 taken++;
             } else {
@@ -200,7 +201,7 @@ class QueueInterleavingTest {
             @ForAll Set<QueueFeature> more,
             @ForAll @IntRange(min = 65_400, max = 65_535) int start,
             @ForAll @Size(max = 400) List<@IntRange(max = 10 * 64) Integer> actions) {
-        Set<QueueFeature> features = TestDriver.features(format, more.toArray(QueueFeature[]::new));
+        Set<QueueFeature> features = TestQueue.features(format, more.toArray(QueueFeature[]::new));
         var run = RingFormat.of(features) == RingFormat.PACKED
                 ? new Run(size, features, (start % size) | ((start << 15) & 0x8000))
                 : new Run(Integer.highestOneBit(size), features, start);

@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class QueueLayoutTest {
     private static final Set<QueueFeature> PACKED = Set.of(QueueFeature.PACKED_RING);
 
-    private final GuestMemory memory = TestDriver.memory();
+    private final GuestMemory memory = TestQueue.memory();
     private final VirtQueue queue = new VirtQueue(memory, 256);
 
     private Reason refused(QueueLayout layout) {
@@ -39,7 +39,7 @@ class QueueLayoutTest {
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 64, 256})
     void acceptsPowersOfTwoUpToTheLimit(int size) {
-        assertThat(queue.activate(TestDriver.layout(size), Set.of())).isEmpty();
+        assertThat(queue.activate(TestQueue.layout(size), Set.of())).isEmpty();
         assertThat(queue.isActive()).isTrue();
     }
 
@@ -74,7 +74,7 @@ class QueueLayoutTest {
     /** Virtio 1.2, 2.7: the parts are 16, 2 and 8 bytes for each descriptor, and 6 more for each ring. */
     @Test
     void refusesPartsThatEndOneByteOutsideMemory() {
-        long end = TestDriver.MEMORY_BYTES;
+        long end = TestQueue.MEMORY_BYTES;
         assertThat(refused(new QueueLayout(8, end - 8 * 16 + 16, 0x3000, 0x4000)))
                 .isEqualTo(Reason.RING_OUTSIDE_MEMORY);
         assertThat(refused(new QueueLayout(8, 0x1000, end - 20, 0x4000))).isEqualTo(Reason.RING_OUTSIDE_MEMORY);
@@ -128,7 +128,7 @@ class QueueLayoutTest {
     @ParameterizedTest
     @ValueSource(ints = {1, 3, 100, 255, 256})
     void acceptsAnySizeOfAPackedRingUpToTheLimit(int size) {
-        assertThat(queue.activate(TestDriver.layout(size), PACKED)).isEmpty();
+        assertThat(queue.activate(TestQueue.layout(size), PACKED)).isEmpty();
         assertThat(queue.isActive()).isTrue();
     }
 
@@ -141,7 +141,7 @@ class QueueLayoutTest {
     /** Virtio 1.2, 2.8.10.1: 16 bytes for each descriptor, aligned to 16; 4 for each other part, aligned to 4. */
     @Test
     void refusesPartsOfAPackedQueueThatAreNotWhereTheyMustBe() {
-        long end = TestDriver.MEMORY_BYTES;
+        long end = TestQueue.MEMORY_BYTES;
         assertThat(refusedPacked(new QueueLayout(8, 0x1008, 0x3000, 0x4000))).isEqualTo(Reason.RING_ALIGNMENT);
         assertThat(refusedPacked(new QueueLayout(8, 0x1000, 0x3002, 0x4000))).isEqualTo(Reason.RING_ALIGNMENT);
         assertThat(refusedPacked(new QueueLayout(8, 0x1000, 0x3000, 0x4002))).isEqualTo(Reason.RING_ALIGNMENT);
@@ -182,7 +182,7 @@ class QueueLayoutTest {
             @ForAll long driver,
             @ForAll long device,
             @ForAll byte log) {
-        Set<QueueFeature> features = TestDriver.features(format);
+        Set<QueueFeature> features = TestQueue.features(format);
         queue.activate(new QueueLayout(size, descriptors, driver, device), features);
         queue.activate(new QueueLayout(1 << (log & 7), descriptors & ~15, driver & ~3, device & ~3), features);
         assertThat(queue.fault().isPresent()).isNotEqualTo(queue.isActive());

@@ -19,7 +19,7 @@ class QueueStatePropertyTest {
             @ForAll short used,
             @ForAll short index,
             @ForAll byte fault) {
-        GuestMemory memory = TestDriver.memory();
+        GuestMemory memory = TestQueue.memory();
         var state = new DeviceState(1);
         state.putNumber("q.condition", condition & 3);
         state.putNumber("q.feature34", format.ordinal());

@@ -1,15 +1,16 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.testkit.virtio.DriverQueue;
+import io.github.jkvm.testkit.virtio.Used;
 import io.github.jkvm.virtio.queue.QueueFault.Reason;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedClass;
@@ -21,18 +22,18 @@ import org.junit.jupiter.params.provider.EnumSource;
 @ParameterizedClass
 @EnumSource(RingFormat.class)
 class QueueStateTest {
-    private final GuestMemory memory = TestDriver.memory();
-    private final QueueLayout layout = TestDriver.layout(8);
+    private final GuestMemory memory = TestQueue.memory();
+    private final QueueLayout layout = TestQueue.layout(8);
     private final DescriptorChain chain = new DescriptorChain();
     private final RingFormat format;
     private final Set<QueueFeature> features;
-    private final TestDriver driver;
+    private final DriverQueue driver;
     private final VirtQueue queue;
 
     QueueStateTest(RingFormat format) {
         this.format = format;
-        features = TestDriver.features(format, QueueFeature.EVENT_INDEX, QueueFeature.INDIRECT_DESCRIPTORS);
-        driver = TestDriver.of(format, memory, layout, features);
+        features = TestQueue.features(format, QueueFeature.EVENT_INDEX, QueueFeature.INDIRECT_DESCRIPTORS);
+        driver = TestQueue.of(format, memory, layout, features);
         queue = new VirtQueue(memory, 8);
     }
 

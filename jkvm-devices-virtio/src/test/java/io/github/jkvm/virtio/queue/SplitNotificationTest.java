@@ -1,10 +1,12 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.testkit.virtio.DriverQueue;
+import io.github.jkvm.testkit.virtio.SplitDriverQueue;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -13,17 +15,17 @@ class SplitNotificationTest {
     private static final Set<QueueFeature> FLAGS = Set.of();
     private static final Set<QueueFeature> EVENT_INDEX = Set.of(QueueFeature.EVENT_INDEX);
 
-    private final GuestMemory memory = TestDriver.memory();
-    private final QueueLayout layout = TestDriver.layout(8);
+    private final GuestMemory memory = TestQueue.memory();
+    private final QueueLayout layout = TestQueue.layout(8);
     private final VirtQueue queue = new VirtQueue(memory, 8);
     private final DescriptorChain chain = new DescriptorChain();
 
-    private SplitTestDriver start(Set<QueueFeature> features) {
+    private SplitDriverQueue start(Set<QueueFeature> features) {
         queue.activate(layout, features);
-        return new SplitTestDriver(memory, layout, features);
+        return TestQueue.split(memory, layout, features);
     }
 
-    private void completeOne(TestDriver driver) {
+    private void completeOne(DriverQueue driver) {
         driver.add(writable(BUFFERS, 4));
         assertThat(queue.pop(chain)).isEqualTo(PopResult.CHAIN);
         assertThat(queue.complete(chain, 0)).isTrue();
@@ -33,7 +35,7 @@ class SplitNotificationTest {
     /** Virtio 1.2, 2.7.7.2: "If flags is 1, the device SHOULD NOT send a notification. If flags is 0, the device MUST". */
     @Test
     void interruptsUnlessTheFlagSaysNo() {
-        TestDriver driver = start(FLAGS);
+        DriverQueue driver = start(FLAGS);
         completeOne(driver);
         assertThat(queue.interruptNeeded()).isTrue();
 
@@ -49,7 +51,7 @@ class SplitNotificationTest {
     /** Virtio 1.2, 2.7.7.2: without the feature "the device MUST ignore the used_event value". */
     @Test
     void ignoresTheEventIndexWithoutTheFeature() {
-        TestDriver driver = start(FLAGS);
+        DriverQueue driver = start(FLAGS);
         memory.writeShort(layout.usedEvent(), (short) 1000);
         completeOne(driver);
         assertThat(queue.interruptNeeded()).isTrue();
@@ -57,7 +59,7 @@ class SplitNotificationTest {
 
     @Test
     void interruptsOnlyForCompletionsThatWereNotAnnounced() {
-        TestDriver driver = start(FLAGS);
+        DriverQueue driver = start(FLAGS);
         assertThat(queue.interruptNeeded()).isFalse();
         completeOne(driver);
         assertThat(queue.interruptNeeded()).isTrue();
@@ -67,7 +69,7 @@ class SplitNotificationTest {
     /** Virtio 1.2, 2.7.7.2: "MUST ignore the lower bit of flags"; it interrupts when the used index "was equal to used_event". */
     @Test
     void interruptsAtTheEventIndexWhateverTheFlag() {
-        TestDriver driver = start(EVENT_INDEX);
+        DriverQueue driver = start(EVENT_INDEX);
         memory.writeShort(layout.availableFlags(), (short) 1);
         memory.writeShort(layout.usedEvent(), (short) 2);
 
@@ -83,7 +85,7 @@ class SplitNotificationTest {
 
     @Test
     void interruptsWhenABatchPassesTheEventIndex() {
-        TestDriver driver = start(EVENT_INDEX);
+        DriverQueue driver = start(EVENT_INDEX);
         memory.writeShort(layout.usedEvent(), (short) 1);
         completeOne(driver);
         completeOne(driver);
@@ -94,7 +96,7 @@ class SplitNotificationTest {
     /** Virtio 1.2, 2.7.7.2: with used_event 0 after the first buffer "and again after the 65536th buffer, etc". */
     @Test
     void interruptsOnceInEachRoundOfTheIndices() {
-        TestDriver driver = start(EVENT_INDEX);
+        DriverQueue driver = start(EVENT_INDEX);
         memory.writeShort(layout.usedEvent(), (short) 0);
         int interrupts = 0;
         for (int i = 0; i < 65_537; i++) {
@@ -106,7 +108,7 @@ class SplitNotificationTest {
 
     @Test
     void interruptsAfterMoreCompletionsThanThereAreIndices() {
-        TestDriver driver = start(EVENT_INDEX);
+        DriverQueue driver = start(EVENT_INDEX);
         memory.writeShort(layout.usedEvent(), (short) 60_000);
         for (int i = 0; i < 65_537; i++) {
             completeOne(driver);
@@ -117,7 +119,7 @@ class SplitNotificationTest {
     /** Virtio 1.2, 2.7.10.2: "The device MAY set flags to 1 to advise the driver that notifications are not needed." */
     @Test
     void switchesNotificationsWithTheFlag() {
-        TestDriver driver = start(FLAGS);
+        DriverQueue driver = start(FLAGS);
         queue.disableNotifications();
         driver.add(writable(BUFFERS, 4));
         assertThat(driver.kickNeeded()).isFalse();
@@ -131,7 +133,7 @@ class SplitNotificationTest {
     /** Virtio 1.2, 2.7.10.2: with the feature "the device MUST set flags to 0", and "MAY use avail_event". */
     @Test
     void switchesNotificationsWithTheEventIndex() {
-        TestDriver driver = start(EVENT_INDEX);
+        DriverQueue driver = start(EVENT_INDEX);
         driver.add(writable(BUFFERS, 4));
         assertThat(driver.kickNeeded()).isTrue();
         queue.disableNotifications();
@@ -151,7 +153,7 @@ class SplitNotificationTest {
     void tellsOfChainsThatCameBeforeNotificationsWereEnabled() {
         for (Set<QueueFeature> features : Set.of(FLAGS, EVENT_INDEX)) {
             memory.fill(layout.driver(), 0x2000, (byte) 0);
-            TestDriver driver = start(features);
+            DriverQueue driver = start(features);
             queue.disableNotifications();
             driver.add(writable(BUFFERS, 4));
             assertThat(queue.enableNotifications()).isTrue();

@@ -1,10 +1,12 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.GuestMemory;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.SplitDriverQueue;
 import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -13,9 +15,9 @@ import org.junit.jupiter.api.Test;
 class SplitQueueTest {
     private static final Set<QueueFeature> FEATURES = Set.of(QueueFeature.INDIRECT_DESCRIPTORS);
 
-    private final GuestMemory memory = TestDriver.memory();
-    private final QueueLayout layout = TestDriver.layout(8);
-    private final SplitTestDriver driver = new SplitTestDriver(memory, layout, FEATURES);
+    private final GuestMemory memory = TestQueue.memory();
+    private final QueueLayout layout = TestQueue.layout(8);
+    private final SplitDriverQueue driver = TestQueue.split(memory, layout, FEATURES);
     private final VirtQueue queue = new VirtQueue(memory, 8);
     private final DescriptorChain chain = new DescriptorChain();
 
@@ -31,10 +33,10 @@ class SplitQueueTest {
     @Test
     void popsNormalDescriptorsFollowedByAnIndirectOneWhoseWriteFlagIsIgnored() {
         long table = BUFFERS + 0x1000;
-        driver.descriptor(0, BUFFERS, 10, TestDriver.NEXT, 1);
-        driver.descriptor(1, table, 32, TestDriver.INDIRECT | TestDriver.WRITE, 0);
-        driver.descriptorAt(table, BUFFERS + 16, 20, TestDriver.NEXT, 1);
-        driver.descriptorAt(table + 16, BUFFERS + 64, 30, TestDriver.WRITE, 0);
+        driver.descriptor(0, BUFFERS, 10, Buffer.NEXT, 1);
+        driver.descriptor(1, table, 32, Buffer.INDIRECT | Buffer.WRITE, 0);
+        driver.descriptorAt(table, BUFFERS + 16, 20, Buffer.NEXT, 1);
+        driver.descriptorAt(table + 16, BUFFERS + 64, 30, Buffer.WRITE, 0);
         driver.makeAvailable(0);
 
         assertThat(queue.pop(chain)).isEqualTo(PopResult.CHAIN);
@@ -50,7 +52,7 @@ class SplitQueueTest {
             int head = driver.add(writable(BUFFERS, 4));
             assertThat(queue.pop(chain)).isEqualTo(PopResult.CHAIN);
             assertThat(queue.complete(chain, 4)).isTrue();
-            assertThat(driver.takeUsed().orElseThrow().head()).isEqualTo(head);
+            assertThat(driver.takeUsed().orElseThrow().id()).isEqualTo(head);
         }
         assertThat(memory.readShort(layout.usedIndex())).isEqualTo((short) 70_000);
     }

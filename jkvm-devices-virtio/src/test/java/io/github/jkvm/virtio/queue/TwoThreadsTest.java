@@ -1,8 +1,8 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.readable;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.Buffer.readable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.GuestMemory;
@@ -20,7 +20,7 @@ class TwoThreadsTest {
     private static final int REQUESTS = 30_000;
     private static final long PATIENCE_SECONDS = 60;
 
-    private final GuestMemory memory = TestDriver.memory();
+    private final GuestMemory memory = TestQueue.memory();
     private final Semaphore doorbell = new Semaphore(0);
     private final Semaphore interrupt = new Semaphore(0);
 
@@ -28,12 +28,12 @@ class TwoThreadsTest {
     @CsvSource({"SPLIT, flags", "SPLIT, event index", "PACKED, flags", "PACKED, event index"})
     void neverMissEachOther(RingFormat format, String suppression) throws Exception {
         Set<QueueFeature> features = suppression.equals("flags")
-                ? TestDriver.features(format)
-                : TestDriver.features(format, QueueFeature.EVENT_INDEX);
-        QueueLayout layout = TestDriver.layout(4);
+                ? TestQueue.features(format)
+                : TestQueue.features(format, QueueFeature.EVENT_INDEX);
+        QueueLayout layout = TestQueue.layout(4);
         var queue = new VirtQueue(memory, 4);
         queue.activate(layout, features);
-        var driver = TestDriver.of(format, memory, layout, features);
+        var driver = TestQueue.of(format, memory, layout, features);
         var device = new FutureTask<>(() -> serve(queue));
         Thread thread = Thread.ofPlatform().daemon().name("device").start(device);
 

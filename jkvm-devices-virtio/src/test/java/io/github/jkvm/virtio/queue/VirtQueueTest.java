@@ -1,14 +1,16 @@
 package io.github.jkvm.virtio.queue;
 
-import static io.github.jkvm.virtio.queue.TestDriver.BUFFERS;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.readable;
-import static io.github.jkvm.virtio.queue.TestDriver.Buffer.writable;
+import static io.github.jkvm.testkit.virtio.Buffer.readable;
+import static io.github.jkvm.testkit.virtio.Buffer.writable;
+import static io.github.jkvm.virtio.queue.TestQueue.BUFFERS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.github.jkvm.GuestMemory;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.DriverQueue;
+import io.github.jkvm.testkit.virtio.Used;
 import java.util.Arrays;
 import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
@@ -20,18 +22,18 @@ import org.junit.jupiter.params.provider.EnumSource;
 @ParameterizedClass
 @EnumSource(RingFormat.class)
 class VirtQueueTest {
-    private final GuestMemory memory = TestDriver.memory();
-    private final QueueLayout layout = TestDriver.layout(8);
+    private final GuestMemory memory = TestQueue.memory();
+    private final QueueLayout layout = TestQueue.layout(8);
     private final DescriptorChain chain = new DescriptorChain();
     private final RingFormat format;
     private final Set<QueueFeature> features;
-    private final TestDriver driver;
+    private final DriverQueue driver;
     private final VirtQueue queue;
 
     VirtQueueTest(RingFormat format) {
         this.format = format;
-        features = TestDriver.features(format, QueueFeature.INDIRECT_DESCRIPTORS);
-        driver = TestDriver.of(format, memory, layout, features);
+        features = TestQueue.features(format, QueueFeature.INDIRECT_DESCRIPTORS);
+        driver = TestQueue.of(format, memory, layout, features);
         queue = new VirtQueue(memory, 8);
     }
 
@@ -93,7 +95,7 @@ class VirtQueueTest {
     /** Virtio 1.2, 2.7.5: the queue size "is the maximum possible descriptor chain length"; 2.8.5 says the same. */
     @Test
     void popsAChainAsLongAsTheQueue() {
-        TestDriver.Buffer one = readable(BUFFERS, 1);
+        Buffer one = readable(BUFFERS, 1);
         driver.add(one, one, one, one, one, one, one, one);
 
         assertThat(queue.pop(chain)).isEqualTo(PopResult.CHAIN);
@@ -241,7 +243,7 @@ class VirtQueueTest {
         queue.pop(chain);
         queue.reset();
         clearRings();
-        var newDriver = TestDriver.of(format, memory, layout, features);
+        var newDriver = TestQueue.of(format, memory, layout, features);
         queue.activate(layout, features);
 
         assertThat(queue.complete(chain, 4)).isFalse();
@@ -258,7 +260,7 @@ class VirtQueueTest {
         assertThat(queue.isActive()).isFalse();
 
         clearRings();
-        var newDriver = TestDriver.of(format, memory, layout, features);
+        var newDriver = TestQueue.of(format, memory, layout, features);
         int head = newDriver.add(writable(BUFFERS, 4));
         queue.activate(layout, features);
         queue.pop(chain);
@@ -274,7 +276,7 @@ class VirtQueueTest {
         for (int i = 0; i < 70_000; i++) {
             // Every length from 1 to 3, so that chains of a packed ring begin and end everywhere; the second is back
             // first.
-            TestDriver.Buffer[] buffers = new TestDriver.Buffer[1 + i % 3];
+            Buffer[] buffers = new Buffer[1 + i % 3];
             Arrays.fill(buffers, writable(BUFFERS, 4));
             int first = driver.add(buffers);
             int second = driver.addIndirect(buffers);

@@ -1,15 +1,19 @@
 package io.github.jkvm.virtio.rng;
 
-import io.github.jkvm.virtio.fuzz.DeviceFuzz;
+import io.github.jkvm.testkit.virtio.Chain;
+import io.github.jkvm.testkit.virtio.DeviceFuzz;
 import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
+import io.github.jkvm.virtio.fuzz.VirtioFuzz;
 
 class RngDeviceFuzzTest extends DeviceFuzzTest {
     @Override
     protected DeviceFuzz fuzz() {
-        return new DeviceFuzz(() -> new RngDevice("rng0"), (choices, queue, buffers, chain) -> {
+        return VirtioFuzz.of(() -> new RngDevice("rng0"), (choices, queue) -> {
+            Chain chain = Chain.of();
             for (int i = choices.below(3); i >= 0; i--) {
-                chain.add(buffers.writable(choices.below(1000)));
+                chain = chain.writable(choices.below(1000));
             }
+            return chain;
         });
     }
 }

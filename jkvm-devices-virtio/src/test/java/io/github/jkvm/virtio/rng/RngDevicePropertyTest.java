@@ -2,11 +2,12 @@ package io.github.jkvm.virtio.rng;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.Used;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Queue;
@@ -25,7 +26,7 @@ final class RngDevicePropertyTest {
             @ForAll @Size(min = 1, max = 100) List<@IntRange(min = 0, max = 70_000) Integer> sizes,
             @ForAll @IntRange(min = 1, max = 9) int batch) {
         RngDevice device = new RngDevice("rng0", target -> target.fill((byte) 0x5A), RateLimiter.unlimited());
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         Queue<Request> pending = new ArrayDeque<>();
         long given = 0;
         for (int i = 0; i < sizes.size(); i++) {
@@ -60,7 +61,7 @@ final class RngDevicePropertyTest {
     void noQueueContentsMakeItThrowOrHang(@ForAll RingFormat format, @ForAll long seed) {
         var random = new Random(seed);
         RngDevice device = new RngDevice("rng0", target -> target.fill((byte) 1), RateLimiter.unlimited());
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         for (int round = 0; round < 20; round++) {
             // The queue's rings are somewhere in the guest's first pages: scribble over them, mostly with small
             // numbers.

@@ -2,11 +2,12 @@ package io.github.jkvm.virtio.rng;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.DriverQueue;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
@@ -50,12 +51,12 @@ final class RngDeviceTest {
 
         // Virtio 1.2, 5.4.1 and 5.4.4: id 4, no configuration.
         assertThat(device.deviceId()).isEqualTo(4);
-        assertThat(GuestDriver.start(device, format).config(0, 4)).isZero();
+        assertThat(Guests.start(device, format).config(0, 4)).isZero();
     }
 
     @Test
     void fillsAWholeBuffer() {
-        GuestDriver guest = GuestDriver.start(device(), format);
+        VirtioDriver guest = Guests.start(device(), format);
         Buffer buffer = guest.buffers().writable(5);
 
         assertThat(guest.request(0, buffer).length()).isEqualTo(5);
@@ -65,7 +66,7 @@ final class RngDeviceTest {
 
     @Test
     void fillsAChainOfBuffersAsOneRun() {
-        GuestDriver guest = GuestDriver.start(device(), format);
+        VirtioDriver guest = Guests.start(device(), format);
         Buffer first = guest.buffers().writable(2);
         Buffer second = guest.buffers().writable(3);
 
@@ -77,7 +78,7 @@ final class RngDeviceTest {
     @Test
     void givesNoRequestMoreThan64KiB() {
         RngDevice device = device();
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         Buffer buffer = guest.buffers().writable(100_000);
 
         assertThat(guest.request(0, buffer).length()).isEqualTo(RngDevice.MAX_REQUEST);
@@ -90,7 +91,7 @@ final class RngDeviceTest {
 
     @Test
     void writesNoMoreThanThatToBuffersThatOverlap() {
-        GuestDriver guest = GuestDriver.start(device(), format);
+        VirtioDriver guest = Guests.start(device(), format);
         Buffer buffer = guest.buffers().writable(0x4000);
         Buffer[] same = new Buffer[16];
         Arrays.fill(same, buffer);
@@ -101,7 +102,7 @@ final class RngDeviceTest {
     @Test
     void givesBackAChainWithoutRoomAtOnce() {
         RngDevice device = device();
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
 
         // Virtio 1.2, 5.4.6.1: a driver must not place readable buffers into the queue. One that does gets nothing.
         assertThat(guest.request(0, guest.buffers().readable((byte) 1)).length())
@@ -112,7 +113,7 @@ final class RngDeviceTest {
 
     @Test
     void leavesBytesToReadAlone() {
-        GuestDriver guest = GuestDriver.start(device(), format);
+        VirtioDriver guest = Guests.start(device(), format);
         Buffer readable = guest.buffers().readable((byte) 77);
         Buffer writable = guest.buffers().writable(2);
 
@@ -129,8 +130,8 @@ final class RngDeviceTest {
                 .bytesPerSecond(1000, 100)
                 .build();
         RngDevice device = new RngDevice("rng0", source, limiter);
-        GuestDriver guest = GuestDriver.start(device, format);
-        TestDriver queue = guest.queue(0);
+        VirtioDriver guest = Guests.start(device, format);
+        DriverQueue queue = guest.queue(0);
         int first = queue.add(guest.buffers().writable(100));
         int second = queue.add(guest.buffers().writable(10));
         guest.kick(0);
@@ -151,7 +152,7 @@ final class RngDeviceTest {
     void forgetsWhatTheLimiterHoldsUpWhenTheDriverResetsIt() {
         RateLimiter limiter =
                 RateLimiter.builder().clock(() -> 0).bytesPerSecond(1000, 100).build();
-        GuestDriver guest = GuestDriver.start(new RngDevice("rng0", source, limiter), format);
+        VirtioDriver guest = Guests.start(new RngDevice("rng0", source, limiter), format);
         guest.queue(0).add(guest.buffers().writable(100));
         guest.queue(0).add(guest.buffers().writable(100));
         guest.kick(0);
@@ -164,7 +165,7 @@ final class RngDeviceTest {
 
     @Test
     void servesALongQueueInSeveralTurns() {
-        GuestDriver guest = GuestDriver.start(device(), format);
+        VirtioDriver guest = Guests.start(device(), format);
         Buffer buffer = guest.buffers().writable(RngDevice.MAX_REQUEST);
         List<Integer> heads = new ArrayList<>();
         for (int i = 0; i < 40; i++) {
@@ -172,7 +173,7 @@ final class RngDeviceTest {
         }
         var turns = new int[1];
         guest.loop().execute(() -> turns[0] = source.asked.size());
-        guest.setRegister(0x050, 0);
+        guest.mmio().setRegister(0x050, 0);
         guest.loop().execute(() -> turns[0] = source.asked.size());
         guest.run();
 
@@ -185,7 +186,7 @@ final class RngDeviceTest {
 
     @Test
     void isNotifiedOfTheNextRequestAfterItHasServedTheLast() {
-        GuestDriver guest = GuestDriver.start(device(), format);
+        VirtioDriver guest = Guests.start(device(), format);
         for (int i = 0; i < 300; i++) {
             guest.buffers().clear();
             int head = guest.queue(0).add(guest.buffers().writable(3));
@@ -204,7 +205,7 @@ final class RngDeviceTest {
                     throw new IllegalStateException("no entropy");
                 },
                 RateLimiter.unlimited());
-        GuestDriver guest = GuestDriver.start(device, format);
+        VirtioDriver guest = Guests.start(device, format);
         guest.queue(0).add(guest.buffers().writable(8));
         guest.kick(0);
 
@@ -216,13 +217,13 @@ final class RngDeviceTest {
     void servesWhatWasHeldUpWhenItWasSavedAfterItIsRestored() {
         RateLimiter never =
                 RateLimiter.builder().clock(() -> 0).bytesPerSecond(1, 1).build();
-        GuestDriver guest = GuestDriver.start(new RngDevice("rng0", source, never), format);
+        VirtioDriver guest = Guests.start(new RngDevice("rng0", source, never), format);
         int first = guest.queue(0).add(guest.buffers().writable(1));
         int second = guest.queue(0).add(guest.buffers().writable(4));
         guest.kick(0);
         guest.await(0, first);
 
-        GuestDriver restored = guest.restoreInto(device(), guest.save());
+        VirtioDriver restored = Guests.restoreInto(guest, device(), guest.save());
 
         assertThat(restored.await(0, second).length()).isEqualTo(4);
         guest.close();
@@ -230,7 +231,7 @@ final class RngDeviceTest {
 
     @Test
     void givesTheHostsRandomBytes() {
-        GuestDriver guest = GuestDriver.start(new RngDevice("rng0"), format);
+        VirtioDriver guest = Guests.start(new RngDevice("rng0"), format);
         Buffer first = guest.buffers().writable(4096);
         Buffer second = guest.buffers().writable(4096);
         guest.request(0, first);
@@ -255,7 +256,7 @@ final class RngDeviceTest {
     void closesWithRequestsHeldUp() {
         RateLimiter limiter =
                 RateLimiter.builder().clock(() -> 0).bytesPerSecond(1, 1).build();
-        GuestDriver guest = GuestDriver.start(new RngDevice("rng0", source, limiter), format);
+        VirtioDriver guest = Guests.start(new RngDevice("rng0", source, limiter), format);
         guest.queue(0).add(guest.buffers().writable(1));
         guest.queue(0).add(guest.buffers().writable(1));
         guest.kick(0);

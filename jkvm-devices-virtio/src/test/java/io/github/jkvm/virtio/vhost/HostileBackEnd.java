@@ -3,7 +3,7 @@ package io.github.jkvm.virtio.vhost;
 import io.github.jkvm.kvm.ffi.EventFd;
 import io.github.jkvm.kvm.ffi.OwnedFd;
 import io.github.jkvm.kvm.ffi.UnixSocket;
-import io.github.jkvm.virtio.fuzz.Choices;
+import io.github.jkvm.testkit.virtio.Choices;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;

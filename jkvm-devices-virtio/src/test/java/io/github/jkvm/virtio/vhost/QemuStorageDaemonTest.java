@@ -3,8 +3,9 @@ package io.github.jkvm.virtio.vhost;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
-import io.github.jkvm.virtio.GuestDriver;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import java.io.RandomAccessFile;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
@@ -38,7 +39,7 @@ class QemuStorageDaemonTest {
     private Path socket;
     private QemuStorageDaemon daemon;
     private VhostUserBlock device;
-    private GuestDriver guest;
+    private VirtioDriver guest;
 
     @BeforeEach
     void start() throws Exception {
@@ -49,7 +50,7 @@ class QemuStorageDaemonTest {
         }
         daemon = QemuStorageDaemon.start(disk, socket, QUEUES);
         device = new VhostUserBlock("disk0", socket, QUEUES);
-        guest = GuestDriver.attach(device, SharedRegion.create(arena, GuestDriver.MEMORY_BYTES));
+        guest = Guests.attach(device, SharedRegion.create(arena, VirtioDriver.MEMORY_BYTES));
         guest.start(guest.offered());
     }
 
@@ -66,7 +67,7 @@ class QemuStorageDaemonTest {
     /** A request under way. */
     private record Sent(int queue, Buffer data, Buffer status) {}
 
-    private Sent send(GuestDriver from, int queue, int type, long sector, byte... content) {
+    private Sent send(VirtioDriver from, int queue, int type, long sector, byte... content) {
         byte[] header = ByteBuffer.allocate(16)
                 .order(ByteOrder.LITTLE_ENDIAN)
                 .putInt(type)
@@ -82,7 +83,7 @@ class QemuStorageDaemonTest {
         return new Sent(queue, data, status);
     }
 
-    private static void await(GuestDriver by, Sent sent) {
+    private static void await(VirtioDriver by, Sent sent) {
         by.loop().runUntil(() -> {
             by.loop().checkSources();
             return by.queue(sent.queue()).takeUsed().isPresent();
@@ -96,11 +97,11 @@ class QemuStorageDaemonTest {
         return bytes;
     }
 
-    private void write(GuestDriver by, int queue, long sector, int value) {
+    private void write(VirtioDriver by, int queue, long sector, int value) {
         await(by, send(by, queue, OUT, sector, sectors(2, value)));
     }
 
-    private void assertHolds(GuestDriver by, int queue, long sector, int value) {
+    private void assertHolds(VirtioDriver by, int queue, long sector, int value) {
         Sent read = send(by, queue, IN, sector, sectors(2, 0));
         await(by, read);
         assertThat(by.buffers().bytes(read.data())).isEqualTo(sectors(2, value));
@@ -189,7 +190,7 @@ class QemuStorageDaemonTest {
         device.close();
         daemon.kill();
         daemon = QemuStorageDaemon.start(disk, socket, QUEUES);
-        GuestDriver restored = guest.restoreInto(new VhostUserBlock("disk0", socket, QUEUES), state);
+        VirtioDriver restored = Guests.restoreInto(guest, new VhostUserBlock("disk0", socket, QUEUES), state);
         guest = restored;
         assertThat(restored.config(32, 1)).as("cache as it was chosen").isEqualTo(1);
         for (int i = 0; i < 20; i++) {

@@ -3,8 +3,9 @@ package io.github.jkvm.virtio.vhost;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.abort;
 
-import io.github.jkvm.virtio.GuestDriver;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import java.io.IOException;
 import java.io.Reader;
 import java.lang.foreign.Arena;
@@ -82,7 +83,7 @@ class TestpmdTest {
         }
     }
 
-    private static void await(GuestDriver guest, BooleanSupplier condition) {
+    private static void await(VirtioDriver guest, BooleanSupplier condition) {
         guest.loop().runUntil(() -> {
             guest.loop().checkSources();
             return condition.getAsBoolean();
@@ -93,10 +94,10 @@ class TestpmdTest {
     void carriesFramesOnEveryPairOfQueues() throws Exception {
         Path socket = folder.resolve("socket");
         Process testpmd = start(socket);
-        GuestDriver guest = null;
+        VirtioDriver guest = null;
         try {
             var net = new VhostUserNet("net0", socket, new byte[] {2, 0, 0, 0, 0, 9}, PAIRS);
-            guest = GuestDriver.attach(net, SharedRegion.create(Arena.ofAuto(), GuestDriver.MEMORY_BYTES));
+            guest = Guests.attach(net, SharedRegion.create(Arena.ofAuto(), VirtioDriver.MEMORY_BYTES));
             for (int round = 0; round < 3; round++) {
                 guest.start(guest.offered());
                 usePairs(guest);
@@ -113,7 +114,7 @@ class TestpmdTest {
         }
     }
 
-    private static void usePairs(GuestDriver guest) {
+    private static void usePairs(VirtioDriver guest) {
         int control = 2 * PAIRS;
         Buffer status = guest.buffers().writable(1);
         guest.queue(control).add(guest.buffers().readable((byte) 4, (byte) 0, (byte) PAIRS, (byte) 0), status);
@@ -122,7 +123,7 @@ class TestpmdTest {
         assertThat(guest.buffers().bytes(status)).containsExactly(0);
     }
 
-    private static void exchange(GuestDriver guest, int pair, int value) {
+    private static void exchange(VirtioDriver guest, int pair, int value) {
         Buffer received = guest.buffers().writable(2048);
         guest.queue(2 * pair).add(received);
         guest.kick(2 * pair);

@@ -3,15 +3,14 @@ package io.github.jkvm.virtio.vhost;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.MemoryRegion;
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Chain;
+import io.github.jkvm.testkit.virtio.Choices;
+import io.github.jkvm.testkit.virtio.DeviceFuzz;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
 import io.github.jkvm.virtio.VirtioDevice;
-import io.github.jkvm.virtio.fuzz.Choices;
-import io.github.jkvm.virtio.fuzz.DeviceFuzz;
 import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
-import io.github.jkvm.virtio.queue.TestBuffers;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
+import io.github.jkvm.virtio.fuzz.VirtioFuzz;
 import java.lang.foreign.Arena;
-import java.util.List;
 
 /** A hostile guest in front, a hostile back end behind. What the device opens for both is closed with it. */
 class VhostUserDeviceFuzzTest extends DeviceFuzzTest {
@@ -24,12 +23,12 @@ class VhostUserDeviceFuzzTest extends DeviceFuzzTest {
     private int filesInTheBeginning;
 
     VhostUserDeviceFuzzTest() throws Exception {
-        memory = SharedRegion.create(Arena.ofAuto(), GuestDriver.MEMORY_BYTES);
+        memory = SharedRegion.create(Arena.ofAuto(), VirtioDriver.MEMORY_BYTES);
     }
 
     @Override
     protected DeviceFuzz fuzz() {
-        return new DeviceFuzz(this::device, this::request, () -> memory);
+        return VirtioFuzz.ofDevices(this::device, this::request).memory(() -> memory);
     }
 
     private VirtioDevice device(Choices choices) {
@@ -53,15 +52,16 @@ class VhostUserDeviceFuzzTest extends DeviceFuzzTest {
     }
 
     /** Mostly commands, which network devices serve themselves; to back ends all chains are the same. */
-    private void request(Choices choices, int queue, TestBuffers buffers, List<Buffer> chain) {
+    private Chain request(Choices choices, int queue) {
+        Chain chain = Chain.of();
         if (choices.oneIn(8)) {
             backEnd.disturb();
         }
         if (choices.oneIn(4)) {
-            chain.add(buffers.readable(choices.bytes(40)));
+            chain = chain.readable(choices.bytes(40));
         } else {
-            chain.add(buffers.readable((byte) 4, (byte) 0, (byte) choices.below(5), (byte) 0));
+            chain = chain.readable((byte) 4, (byte) 0, (byte) choices.below(5), (byte) 0);
         }
-        chain.add(buffers.writable(1 + choices.below(16)));
+        return chain.writable(1 + choices.below(16));
     }
 }

@@ -5,10 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import io.github.jkvm.HypervisorException;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
 import io.github.jkvm.virtio.Feature;
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -29,30 +30,30 @@ class VhostUserDeviceTest {
     private final Arena arena = Arena.ofAuto();
     private final TestBackEnd backEnd = new TestBackEnd();
     private final VhostUserBlock device = new VhostUserBlock("disk0", backEnd, 2);
-    private final List<GuestDriver> guests = new ArrayList<>();
+    private final List<VirtioDriver> guests = new ArrayList<>();
 
     @AfterEach
     void close() {
-        guests.forEach(GuestDriver::close);
+        guests.forEach(VirtioDriver::close);
         backEnd.kill();
     }
 
-    private GuestDriver attach(VhostUserDevice attached) throws Exception {
-        GuestDriver guest = GuestDriver.attach(attached, SharedRegion.create(arena, GuestDriver.MEMORY_BYTES));
+    private VirtioDriver attach(VhostUserDevice attached) throws Exception {
+        VirtioDriver guest = Guests.attach(attached, SharedRegion.create(arena, VirtioDriver.MEMORY_BYTES));
         guests.add(guest);
         return guest;
     }
 
-    private GuestDriver start(RingFormat format) throws Exception {
+    private VirtioDriver start(RingFormat format) throws Exception {
         if (format == RingFormat.PACKED) {
             device.offerPackedRings();
         }
-        GuestDriver guest = attach(device);
+        VirtioDriver guest = attach(device);
         guest.start(guest.offered());
         return guest;
     }
 
-    private static void echo(GuestDriver guest, int queue, int value) {
+    private static void echo(VirtioDriver guest, int queue, int value) {
         Buffer answer = guest.buffers().writable(2);
         guest.queue(queue).add(guest.buffers().readable((byte) value, (byte) 7), answer);
         guest.kick(queue);
@@ -67,7 +68,7 @@ class VhostUserDeviceTest {
     @ParameterizedTest
     @EnumSource
     void handsTheQueuesToTheBackEnd(RingFormat format) throws Exception {
-        GuestDriver guest = start(format);
+        VirtioDriver guest = start(format);
         for (int i = 0; i < 200; i++) {
             echo(guest, i % 2, i & 0x7F);
         }
@@ -82,7 +83,7 @@ class VhostUserDeviceTest {
     void showsTheBackEndsConfiguration() throws Exception {
         backEnd.config[0] = 0x34;
         backEnd.config[1] = 0x12;
-        GuestDriver guest = attach(device);
+        VirtioDriver guest = attach(device);
         assertThat(guest.config(0, 8)).isEqualTo(0x1234);
         assertThat(guest.config(34, 2)).as("queues").isEqualTo(2);
     }
@@ -99,7 +100,7 @@ class VhostUserDeviceTest {
     void worksWithABackEndOfTheFirstProtocol() throws Exception {
         backEnd.features = 1L << 32;
         var fs = new VhostUserFs("fs0", backEnd, "share");
-        GuestDriver guest = attach(fs);
+        VirtioDriver guest = attach(fs);
         guest.start(guest.offered());
         assertThat(guest.config(0, 8)).isEqualTo(0x65_7261_6873L);
         assertThat(guest.config(36, 4)).isEqualTo(1);
@@ -110,7 +111,7 @@ class VhostUserDeviceTest {
     @Test
     void tellsTheAddressOfANetworkDevice() throws Exception {
         var net = new VhostUserNet("net0", backEnd, new byte[] {2, 0, 0, 0, 0, 9}, 1);
-        GuestDriver guest = attach(net);
+        VirtioDriver guest = attach(net);
         assertThat(guest.offered() & 0xFF_FFFF).isEqualTo(0xFFA3);
         assertThat(guest.config(0, 2)).isEqualTo(2);
         assertThat(guest.config(5, 1)).isEqualTo(9);
@@ -119,10 +120,10 @@ class VhostUserDeviceTest {
     @ParameterizedTest
     @EnumSource
     void takesTheQueuesBackWhenTheDriverResets(RingFormat format) throws Exception {
-        GuestDriver guest = start(format);
+        VirtioDriver guest = start(format);
         for (int round = 0; round < 5; round++) {
             echo(guest, 0, round);
-            guest.setRegister(0x070, 0);
+            guest.mmio().setRegister(0x070, 0);
             guest.start(guest.offered());
         }
         assertThat(backEnd.log.stream().filter("11/8/0"::equals)).hasSize(2 * 5);
@@ -132,7 +133,7 @@ class VhostUserDeviceTest {
     @ParameterizedTest
     @EnumSource
     void goesOnWhereTheRingsStoodAfterARestore(RingFormat format) throws Exception {
-        GuestDriver guest = start(format);
+        VirtioDriver guest = start(format);
         for (int i = 0; i < 100; i++) {
             echo(guest, 0, i);
         }
@@ -142,7 +143,7 @@ class VhostUserDeviceTest {
         assertThat(state.encode()).isNotEqualTo(state2.encode());
 
         var otherEnd = new TestBackEnd();
-        GuestDriver restored = guest.restoreInto(new VhostUserBlock("disk0", otherEnd, 2), state2);
+        VirtioDriver restored = Guests.restoreInto(guest, new VhostUserBlock("disk0", otherEnd, 2), state2);
         guests.add(restored);
         for (int i = 0; i < 100; i++) {
             echo(restored, 0, i);
@@ -150,7 +151,7 @@ class VhostUserDeviceTest {
         otherEnd.kill();
     }
 
-    private static void awaitWith(GuestDriver guest, BooleanSupplier condition) {
+    private static void awaitWith(VirtioDriver guest, BooleanSupplier condition) {
         guest.loop().runUntil(() -> {
             guest.loop().checkSources();
             return condition.getAsBoolean();
@@ -161,12 +162,12 @@ class VhostUserDeviceTest {
     @Test
     void asksForAResetWhenTheBackEndIsGoneAndFindsTheNextOne() throws Exception {
         var fs = new VhostUserFs("fs0", backEnd, "share");
-        GuestDriver guest = attach(fs);
+        VirtioDriver guest = attach(fs);
         guest.start(guest.offered());
         echo(guest, 0, 1);
         backEnd.kill();
         awaitWith(guest, guest::needsReset);
-        guest.setRegister(0x070, 0);
+        guest.mmio().setRegister(0x070, 0);
         guest.start(guest.offered());
         echo(guest, 0, 2);
         assertThat(guest.needsReset()).isFalse();
@@ -180,7 +181,7 @@ class VhostUserDeviceTest {
     @ParameterizedTest
     @EnumSource
     void aDiskGoesOnWithTheNextBackEndIfNothingIsUnderWay(RingFormat format) throws Exception {
-        GuestDriver guest = start(format);
+        VirtioDriver guest = start(format);
         echo(guest, 0, 1);
         backEnd.kill();
         awaitWith(guest, () -> device.counters().get("backEndLosses") == 1);
@@ -197,7 +198,7 @@ class VhostUserDeviceTest {
 
     @Test
     void aDiskAsksForAResetIfNoOneKnowsWhatIsUnderWay() throws Exception {
-        GuestDriver guest = start(RingFormat.SPLIT);
+        VirtioDriver guest = start(RingFormat.SPLIT);
         backEnd.holds = true;
         guest.queue(0).add(guest.buffers().readable((byte) 1), guest.buffers().writable(1));
         guest.kick(0);
@@ -211,7 +212,7 @@ class VhostUserDeviceTest {
     @Test
     void theNextBackEndGetsTheNotesOfTheOneBefore() throws Exception {
         backEnd.protocol |= 1L << 12;
-        GuestDriver guest = start(RingFormat.SPLIT);
+        VirtioDriver guest = start(RingFormat.SPLIT);
         echo(guest, 0, 1);
         String notes = backEnd.notes;
         assertThat(notes).endsWith("for 2 queues of 64");
@@ -231,7 +232,7 @@ class VhostUserDeviceTest {
         assertThat(guest.interrupts())
                 .as("also for what may have been completed before")
                 .isGreaterThan(interrupts);
-        guest.setRegister(0x070, 0);
+        guest.mmio().setRegister(0x070, 0);
         guest.start(guest.offered());
         assertThat(backEnd.inheritedNotes).as("new memory after a reset").isEmpty();
         echo(guest, 0, 2);
@@ -241,7 +242,7 @@ class VhostUserDeviceTest {
     @ValueSource(ints = {1, 1 | 8})
     void readsTheConfigurationAgainWhenTheBackEndSaysSo(int flags) throws Exception {
         backEnd.protocol |= 1L << 5;
-        GuestDriver guest = start(RingFormat.SPLIT);
+        VirtioDriver guest = start(RingFormat.SPLIT);
         int before = guest.interrupts();
         backEnd.config[0] = 0x77;
         var answer = CompletableFuture.supplyAsync(() -> {
@@ -262,14 +263,14 @@ class VhostUserDeviceTest {
     @Test
     void leavesABackEndThatMakesOtherRequests() throws Exception {
         backEnd.protocol |= 1L << 5;
-        GuestDriver guest = start(RingFormat.SPLIT);
+        VirtioDriver guest = start(RingFormat.SPLIT);
         backEnd.request(3, 1);
         awaitWith(guest, () -> device.counters().get("backEndLosses") == 1);
     }
 
     @Test
     void tellsTheBackEndWhatTheDriverWrites() throws Exception {
-        GuestDriver guest = start(RingFormat.SPLIT);
+        VirtioDriver guest = start(RingFormat.SPLIT);
         guest.setConfig(32, 1, 1);
         guest.setConfig(33, 1, 1);
         guest.setConfig(32, 1, 0);
@@ -279,7 +280,7 @@ class VhostUserDeviceTest {
     @Test
     void usesAsManyPairsAsTheDriverSays() throws Exception {
         var net = new VhostUserNet("net0", backEnd, new byte[6], 2);
-        GuestDriver guest = attach(net);
+        VirtioDriver guest = attach(net);
         assertThat(guest.config(8, 2)).as("max_virtqueue_pairs").isEqualTo(2);
         guest.start(guest.offered());
         assertThat(backEnd.log).contains("enable 0 1", "enable 1 1", "enable 2 0", "enable 3 0");
@@ -299,7 +300,7 @@ class VhostUserDeviceTest {
     @Test
     void takesCommandsOnTheThirdQueueWithoutSeveralPairs() throws Exception {
         var net = new VhostUserNet("net0", backEnd, new byte[6], 2);
-        GuestDriver guest = attach(net);
+        VirtioDriver guest = attach(net);
         guest.start(guest.offered() & ~(1L << 22));
         assertThat(command(guest, 2, 4, 0, 1, 0)).as("not agreed on").isEqualTo(1);
         echo(guest, 1, 4);
@@ -309,7 +310,7 @@ class VhostUserDeviceTest {
                 .isZero();
     }
 
-    private static int command(GuestDriver guest, int queue, int... bytes) {
+    private static int command(VirtioDriver guest, int queue, int... bytes) {
         byte[] content = new byte[bytes.length];
         for (int i = 0; i < bytes.length; i++) {
             content[i] = (byte) bytes[i];
@@ -324,12 +325,12 @@ class VhostUserDeviceTest {
     @ParameterizedTest
     @ValueSource(ints = {2, 5, 8, 9, 10, 12, 13, 18})
     void asksForAResetWhenTheBackEndAnswersNonsense(int request) throws Exception {
-        GuestDriver guest = attach(device);
+        VirtioDriver guest = attach(device);
         backEnd.wrongAt = request;
         guest.start(guest.offered());
         assertThat(guest.needsReset()).isTrue();
         backEnd.wrongAt = 0;
-        guest.setRegister(0x070, 0);
+        guest.mmio().setRegister(0x070, 0);
         guest.start(guest.offered());
         echo(guest, 0, 3);
     }
@@ -337,10 +338,10 @@ class VhostUserDeviceTest {
     @ParameterizedTest
     @ValueSource(ints = {2, 5, 11})
     void survivesABackEndThatEndsInTheMiddle(int request) throws Exception {
-        GuestDriver guest = attach(device);
+        VirtioDriver guest = attach(device);
         backEnd.endAt = request;
         guest.start(guest.offered());
-        guest.setRegister(0x070, 0);
+        guest.mmio().setRegister(0x070, 0);
         backEnd.endAt = 0;
         guest.start(guest.offered());
         echo(guest, 0, 3);
@@ -349,7 +350,7 @@ class VhostUserDeviceTest {
     @Test
     void doesNotWaitForABackEndForEver() throws Exception {
         backEnd.patience = Duration.ofMillis(200);
-        GuestDriver guest = attach(device);
+        VirtioDriver guest = attach(device);
         backEnd.silentAt = 5;
         guest.start(guest.offered());
         assertThat(guest.needsReset()).isTrue();
@@ -379,7 +380,7 @@ class VhostUserDeviceTest {
     @Test
     void refusesMemoryThatNoOtherProcessSees() {
         assertThatExceptionOfType(HypervisorException.class)
-                .isThrownBy(() -> GuestDriver.attach(device))
+                .isThrownBy(() -> Guests.attach(device))
                 .withMessageContaining("build the machine with MachineBuilder.sharedMemory()");
     }
 

@@ -1,8 +1,10 @@
 package io.github.jkvm.virtio.vsock;
 
-import io.github.jkvm.virtio.fuzz.Choices;
-import io.github.jkvm.virtio.fuzz.DeviceFuzz;
+import io.github.jkvm.testkit.virtio.Chain;
+import io.github.jkvm.testkit.virtio.Choices;
+import io.github.jkvm.testkit.virtio.DeviceFuzz;
 import io.github.jkvm.virtio.fuzz.DeviceFuzzTest;
+import io.github.jkvm.virtio.fuzz.VirtioFuzz;
 import java.net.BindException;
 
 class VsockDeviceFuzzTest extends DeviceFuzzTest {
@@ -10,13 +12,12 @@ class VsockDeviceFuzzTest extends DeviceFuzzTest {
 
     @Override
     protected DeviceFuzz fuzz() {
-        return new DeviceFuzz(VsockDeviceFuzzTest::device, (choices, queue, buffers, chain) -> {
+        return VirtioFuzz.of(VsockDeviceFuzzTest::device, (choices, queue) -> {
             if (queue == 1) {
                 byte[] payload = choices.bytes(2000);
-                chain.add(buffers.readable(header(choices, payload.length)));
-                chain.add(buffers.readable(payload));
+                return Chain.of().readable(header(choices, payload.length)).readable(payload);
             } else {
-                chain.add(buffers.writable(choices.below(5000)));
+                return Chain.of().writable(choices.below(5000));
             }
         });
     }

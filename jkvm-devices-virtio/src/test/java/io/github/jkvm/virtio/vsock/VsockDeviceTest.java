@@ -12,9 +12,9 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.Used;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import io.github.jkvm.virtio.vsock.VsockDriver.Packet;
 import java.io.IOException;
 import java.net.BindException;
@@ -136,7 +136,7 @@ final class VsockDeviceTest {
         VsockDevice device = device();
         assertThatIllegalStateException().isThrownBy(() -> device.connect(22, PATIENCE));
         VsockDriver driver = VsockDriver.start(device, format);
-        driver.guest.setRegister(0x070, 0);
+        driver.guest.mmio().setRegister(0x070, 0);
         FutureTask<VsockChannel> connecting = async(() -> device.connect(22, PATIENCE));
         driver.guest.loop().runUntil(() -> device.budget().used() == 1);
         driver.guest.run();

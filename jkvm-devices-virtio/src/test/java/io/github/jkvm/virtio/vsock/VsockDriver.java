@@ -1,10 +1,11 @@
 package io.github.jkvm.virtio.vsock;
 
 import io.github.jkvm.DeviceState;
-import io.github.jkvm.virtio.GuestDriver;
+import io.github.jkvm.testkit.virtio.Buffer;
+import io.github.jkvm.testkit.virtio.Used;
+import io.github.jkvm.testkit.virtio.VirtioDriver;
+import io.github.jkvm.virtio.Guests;
 import io.github.jkvm.virtio.queue.RingFormat;
-import io.github.jkvm.virtio.queue.TestDriver.Buffer;
-import io.github.jkvm.virtio.queue.TestDriver.Used;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -43,7 +44,7 @@ final class VsockDriver {
             int forwarded,
             String text) {}
 
-    final GuestDriver guest;
+    final VirtioDriver guest;
 
     /** What the driver tells of its own buffer. */
     int bufferSize = 65536;
@@ -52,16 +53,16 @@ final class VsockDriver {
     private final Map<Integer, Buffer> given = new HashMap<>();
     private final Deque<Buffer> sendBuffers = new ArrayDeque<>();
 
-    private VsockDriver(GuestDriver guest) {
+    private VsockDriver(VirtioDriver guest) {
         this.guest = guest;
     }
 
     static VsockDriver start(VsockDevice device, RingFormat format) {
-        return new VsockDriver(GuestDriver.start(device, format));
+        return new VsockDriver(Guests.start(device, format));
     }
 
     VsockDriver movedInto(VsockDevice device, DeviceState state) {
-        return new VsockDriver(guest.restoreInto(device, state));
+        return new VsockDriver(Guests.restoreInto(guest, device, state));
     }
 
     /** Gives the device buffers for packets. */
@@ -82,7 +83,7 @@ final class VsockDriver {
         List<Packet> packets = new ArrayList<>();
         Optional<Used> used = guest.queue(RECEIVE).takeUsed();
         while (used.isPresent()) {
-            Buffer buffer = given.remove(used.get().head());
+            Buffer buffer = given.remove(used.get().id());
             packets.add(
                     parse(guest.memory().read(buffer.address(), (int) used.get().length())));
             give(buffer);
