@@ -3,6 +3,7 @@ module io.github.jkvm.testkit {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
     requires transitive io.github.jkvm.machine;
+    requires transitive io.github.jkvm.testkit.virtio;
     requires transitive org.assertj.core;
     requires transitive org.junit.jupiter.api;
     requires org.junit.platform.commons;
