@@ -4,6 +4,9 @@ module io.github.jkvm.testkit {
     requires transitive io.github.jkvm;
     requires transitive io.github.jkvm.machine;
     requires transitive io.github.jkvm.testkit.virtio;
+    requires io.github.jkvm.virtio;
+    requires org.apache.commons.compress;
+    requires org.tukaani.xz;
     requires transitive org.assertj.core;
     requires transitive org.junit.jupiter.api;
     requires org.junit.platform.commons;
@@ -11,5 +14,6 @@ module io.github.jkvm.testkit {
 
     exports io.github.jkvm.testkit;
     exports io.github.jkvm.testkit.asm;
+    exports io.github.jkvm.testkit.linux;
     exports io.github.jkvm.testkit.scripted;
 }

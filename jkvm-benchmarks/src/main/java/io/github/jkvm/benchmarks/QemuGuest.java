@@ -1,11 +1,10 @@
 package io.github.jkvm.benchmarks;
 
-import io.github.jkvm.it.linux.GuestShell;
-import io.github.jkvm.it.linux.LinuxGuestBuilder;
-import io.github.jkvm.it.linux.ShellLine;
+import io.github.jkvm.testkit.linux.GuestShell;
+import io.github.jkvm.testkit.linux.LinuxBootFiles;
+import io.github.jkvm.testkit.linux.LinuxMachineBuilder;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,20 +16,9 @@ final class QemuGuest implements AutoCloseable {
     private final Process process;
     private final GuestShell shell;
 
-    private QemuGuest(Process process, ShellLine line, Path console) {
+    private QemuGuest(Process process, Path console) {
         this.process = process;
-        OutputStream input = process.getOutputStream();
-        this.shell = new GuestShell(
-                line,
-                request -> {
-                    try {
-                        input.write(request);
-                        input.flush();
-                    } catch (IOException e) {
-                        throw new UncheckedIOException("QEMU has ended", e);
-                    }
-                },
-                () -> text(console));
+        this.shell = GuestShell.overSerial(process.getOutputStream(), () -> text(console), VirtioTurns.LIMIT);
     }
 
     /**
@@ -40,10 +28,9 @@ final class QemuGuest implements AutoCloseable {
      * @param folder where kernel messages and initial RAM disk are kept
      * @param devices QEMU's arguments for the devices
      */
-    static QemuGuest start(LinuxGuestBuilder guest, Path folder, List<String> devices)
+    static QemuGuest start(LinuxMachineBuilder guest, Path folder, List<String> devices)
             throws IOException, InterruptedException {
-        var line = new ShellLine();
-        LinuxGuestBuilder.BootFiles files = guest.bootFiles(line);
+        LinuxBootFiles files = guest.bootFiles();
         Path initrd = Files.write(folder.resolve("initrd"), files.initrd());
         Path console = folder.resolve("console");
         List<String> command = new ArrayList<>(List.of(
@@ -75,8 +62,8 @@ final class QemuGuest implements AutoCloseable {
         Process process = new ProcessBuilder(command)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
-        var started = new QemuGuest(process, line, console);
-        Thread.ofPlatform().daemon().name("qemu-output").start(() -> copy(process, line));
+        var started = new QemuGuest(process, console);
+        Thread.ofPlatform().daemon().name("qemu-output").start(started::copy);
         try {
             started.shell.awaitBoot();
         } catch (Throwable failure) {
@@ -86,12 +73,12 @@ final class QemuGuest implements AutoCloseable {
         return started;
     }
 
-    private static void copy(Process process, ShellLine line) {
+    private void copy() {
         try (InputStream output = process.getInputStream()) {
-            output.transferTo(line);
-            line.end("QEMU closed its output");
+            output.transferTo(shell.fromGuest());
+            shell.end("QEMU closed its output");
         } catch (IOException e) {
-            line.end("QEMU's output can't be read: " + e.getMessage());
+            shell.end("QEMU's output can't be read: " + e.getMessage());
         }
     }
 

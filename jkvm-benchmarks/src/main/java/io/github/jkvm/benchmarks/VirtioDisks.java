@@ -1,6 +1,6 @@
 package io.github.jkvm.benchmarks;
 
-import io.github.jkvm.it.linux.LinuxGuest;
+import io.github.jkvm.testkit.linux.LinuxMachine;
 import io.github.jkvm.virtio.VirtioPci;
 import io.github.jkvm.virtio.block.BlockDevice;
 import io.github.jkvm.virtio.block.ImageAccess;
@@ -39,7 +39,7 @@ final class VirtioDisks {
                 "if=none,id=disk,format=raw,cache=writeback,aio=threads,file=" + theirs,
                 "-device",
                 "virtio-blk-pci,drive=disk,disable-legacy=on");
-        try (LinuxGuest jkvm = VirtioTurns.guest("virtio_blk", "fio")
+        try (LinuxMachine jkvm = VirtioTurns.guest("virtio_blk", "fio")
                         .device(new VirtioPci(disk))
                         .start();
                 QemuGuest qemu = QemuGuest.start(VirtioTurns.guest("virtio_blk", "fio"), folder, devices)) {

@@ -1,6 +1,7 @@
 package io.github.jkvm.benchmarks;
 
-import io.github.jkvm.it.linux.LinuxGuest;
+import io.github.jkvm.testkit.linux.GuestCommand;
+import io.github.jkvm.testkit.linux.LinuxMachine;
 import io.github.jkvm.virtio.VirtioPci;
 import io.github.jkvm.virtio.net.NetDevice;
 import io.github.jkvm.virtio.net.TapBackend;
@@ -32,12 +33,12 @@ final class VirtioNetworks {
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
-        try (LinuxGuest jkvm = VirtioTurns.guest("virtio_net", "iperf3")
+        try (LinuxMachine jkvm = VirtioTurns.guest("virtio_net", "iperf3")
                         .device(new VirtioPci(card))
                         .start();
                 QemuGuest qemu = QemuGuest.start(VirtioTurns.guest("virtio_net", "iperf3"), folder, devices)) {
             jkvm.run("ip addr add 10.77.1.2/24 dev eth0 && ip link set eth0 up");
-            qemu.shell().run("ip addr add 10.77.2.2/24 dev eth0 && ip link set eth0 up", VirtioTurns.LIMIT);
+            qemu.shell().run(GuestCommand.of("ip addr add 10.77.2.2/24 dev eth0 && ip link set eth0 up"));
             VirtioTurns.compare(jkvm.shell(), qemu, VirtioJob.ofNetwork("10.77.1.1"), VirtioJob.ofNetwork("10.77.2.1"));
             System.err.println("jkvm's network card: " + card.counters());
         } finally {

@@ -1,8 +1,10 @@
 package io.github.jkvm.benchmarks;
 
-import io.github.jkvm.it.linux.GuestShell;
-import io.github.jkvm.it.linux.LinuxGuest;
-import io.github.jkvm.it.linux.LinuxGuestBuilder;
+import io.github.jkvm.testkit.linux.ControlChannel;
+import io.github.jkvm.testkit.linux.GuestCommand;
+import io.github.jkvm.testkit.linux.GuestShell;
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.LinuxMachineBuilder;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -12,7 +14,7 @@ import java.util.Map;
 
 /** Lets the same guest on jkvm and in QEMU work by turns, and compares the medians. */
 final class VirtioTurns {
-    /** How long a command may take on a busy machine. */
+    /** How long the boot and each command may take on a busy machine. */
     static final Duration LIMIT = Duration.ofMinutes(2);
 
     private static final int ROUNDS = 3;
@@ -26,8 +28,14 @@ final class VirtioTurns {
      * @param driver the kernel module for its device
      * @param program what it runs
      */
-    static LinuxGuestBuilder guest(String driver, String program) throws IOException {
-        return LinuxGuest.builder().memory(MEMORY).modules("virtio_pci", driver).programs(program);
+    static LinuxMachineBuilder guest(String driver, String program) {
+        // The same for both: QEMU's guest has its commands from a serial port.
+        return LinuxMachine.builder()
+                .channel(ControlChannel.SERIAL)
+                .deadline(LIMIT)
+                .memory(MEMORY)
+                .modules("virtio_pci", driver)
+                .programs(program);
     }
 
     /**
@@ -63,7 +71,7 @@ final class VirtioTurns {
     private static double rate(String name, GuestShell shell, long pid, VirtioJob job)
             throws IOException, InterruptedException {
         Map<String, Long> before = SideCounters.of(pid);
-        String output = shell.run(job.command(), LIMIT);
+        String output = shell.run(GuestCommand.of(job.command()));
         double rate = Double.parseDouble(output.strip());
         // The job's start and its ramp are in the counts but not in the rate: good enough to see where time goes.
         String counts =

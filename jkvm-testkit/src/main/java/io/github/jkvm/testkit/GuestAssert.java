@@ -1,6 +1,7 @@
 package io.github.jkvm.testkit;
 
 import io.github.jkvm.GuestMemoryException;
+import io.github.jkvm.testkit.internal.Durations;
 import io.github.jkvm.x86.Registers;
 import java.time.Duration;
 import java.util.Arrays;

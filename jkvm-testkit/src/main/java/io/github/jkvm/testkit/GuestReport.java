@@ -3,6 +3,7 @@ package io.github.jkvm.testkit;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.HypervisorException;
 import io.github.jkvm.testkit.asm.GuestCode;
+import io.github.jkvm.testkit.internal.Durations;
 import io.github.jkvm.x86.Registers;
 import io.github.jkvm.x86.SpecialRegisters;
 import io.github.jkvm.x86.Translation;

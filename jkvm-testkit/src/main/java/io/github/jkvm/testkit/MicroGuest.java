@@ -19,6 +19,7 @@ import io.github.jkvm.machine.device.DebugExit;
 import io.github.jkvm.testkit.asm.Assembler;
 import io.github.jkvm.testkit.asm.GuestCode;
 import io.github.jkvm.testkit.asm.Mode;
+import io.github.jkvm.testkit.internal.Durations;
 import io.github.jkvm.x86.Registers;
 import io.github.jkvm.x86.X86VCpu;
 import io.github.jkvm.x86.X86Vm;

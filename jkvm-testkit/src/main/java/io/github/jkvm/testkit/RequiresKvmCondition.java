@@ -34,6 +34,16 @@ public final class RequiresKvmCondition implements ExecutionCondition {
         return System.getProperty(RequiresKvm.SKIPS_PROPERTY);
     }
 
+    /**
+     * Returns what this host lacks, for extensions that bring guests of their own.
+     *
+     * @param required what is asked for
+     * @return a sentence for each thing that is missing; empty if the host has all
+     */
+    public static List<String> missing(RequiresKvm required) {
+        return missing(required, HostProbe.result());
+    }
+
     static List<String> missing(RequiresKvm required, HostProbe.Result host) {
         if (!host.availability().available()) {
             return List.of(host.availability().reason());

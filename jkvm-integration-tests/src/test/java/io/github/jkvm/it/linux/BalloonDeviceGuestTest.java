@@ -2,10 +2,12 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
 import io.github.jkvm.virtio.balloon.BalloonDevice;
 import io.github.jkvm.virtio.balloon.BalloonFeature;
-import io.github.jkvm.virtio.balloon.MemoryStatistics;
 import io.github.jkvm.virtio.balloon.MemoryStatistics.Kind;
+import io.github.jkvm.virtio.balloon.MemoryStatistics;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -17,11 +19,13 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Linux's virtio_balloon, and what becomes of the host's memory. */
 @RequiresLinuxGuest
+@Timeout(600)
 class BalloonDeviceGuestTest {
     private static final long MIB = 1L << 20;
     private static final Duration LIMIT = Duration.ofMinutes(3);
@@ -32,8 +36,8 @@ class BalloonDeviceGuestTest {
     private static final String TOUCH =
             "dd if=/dev/zero of=/tmp/fill bs=1M count=" + TOUCHED_MIB + " 2>/dev/null && rm /tmp/fill";
 
-    private static LinuxGuest start(BalloonDevice balloon, GuestTransport transport) throws Exception {
-        return LinuxGuest.builder()
+    private static LinuxMachine start(BalloonDevice balloon, GuestTransport transport) throws Exception {
+        return LinuxMachine.builder()
                 .modules(transport.module(), "virtio_balloon")
                 .device(transport.of(balloon))
                 .start();
@@ -65,7 +69,7 @@ class BalloonDeviceGuestTest {
         // Without reports, what the guest has touched stays the guest's until the balloon takes it.
         Set<BalloonFeature> features = EnumSet.complementOf(EnumSet.of(BalloonFeature.REPORTING));
         var balloon = new BalloonDevice("balloon0", features);
-        try (LinuxGuest guest = start(balloon, transport)) {
+        try (LinuxMachine guest = start(balloon, transport)) {
             guest.run(TOUCH);
             MemoryStatistics before = balloon.statistics(LIMIT).orElseThrow();
             assertThat(before.get(Kind.TOTAL).getAsLong()).isBetween(180 * MIB, 256 * MIB);
@@ -97,7 +101,7 @@ class BalloonDeviceGuestTest {
     @EnumSource
     void givesFreePagesOfTheGuestBackToTheHost(GuestTransport transport) throws Exception {
         var balloon = new BalloonDevice("balloon0");
-        try (LinuxGuest guest = start(balloon, transport)) {
+        try (LinuxMachine guest = start(balloon, transport)) {
             guest.run("dd if=/dev/zero of=/tmp/fill bs=1M count=" + TOUCHED_MIB + " 2>/dev/null");
             long touched = resident();
             guest.run("rm /tmp/fill");

@@ -2,6 +2,8 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
 import io.github.jkvm.virtio.VirtioMmio;
 import io.github.jkvm.virtio.VirtioPci;
 import io.github.jkvm.virtio.block.BlockDevice;
@@ -23,10 +25,12 @@ import org.junit.jupiter.api.MethodOrderer.OrderAnnotation;
 import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestMethodOrder;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Linux's virtio_blk on disks of every kind and over both transports, in one guest. */
 @RequiresLinuxGuest
+@Timeout(600)
 @TestMethodOrder(OrderAnnotation.class)
 class BlockDeviceGuestTest {
     private static final Duration LIMIT = Duration.ofMinutes(4);
@@ -48,7 +52,7 @@ class BlockDeviceGuestTest {
     private static BlockDevice qcow2;
     private static BlockDevice overlay;
     private static BlockDevice readOnly;
-    private static LinuxGuest guest;
+    private static LinuxMachine guest;
 
     @BeforeAll
     static void boot() throws Exception {
@@ -69,7 +73,7 @@ class BlockDeviceGuestTest {
         readOnly = BlockDevice.builder("disk3", RawImage.open(folder.resolve("base.raw"), ImageAccess.READ_ONLY))
                 .serial("readonly")
                 .build();
-        guest = LinuxGuest.builder()
+        guest = LinuxMachine.builder()
                 .memory(512L << 20)
                 .modules("virtio_mmio", "virtio_pci", "virtio_blk", "ext4")
                 .programs("mkfs.ext4", "fsck.ext4", "fio", "blkdiscard")

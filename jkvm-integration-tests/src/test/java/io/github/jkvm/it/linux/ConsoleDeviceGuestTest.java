@@ -2,6 +2,10 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.testkit.linux.ControlChannel;
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
+import io.github.jkvm.testkit.linux.RunningCommand;
 import io.github.jkvm.virtio.console.ConsoleDevice;
 import io.github.jkvm.virtio.console.ConsolePort;
 import io.github.jkvm.virtio.console.TerminalSize;
@@ -15,11 +19,13 @@ import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Linux talks to the program over terminals and ports. */
 @RequiresLinuxGuest
+@Timeout(600)
 class ConsoleDeviceGuestTest {
     private static final Duration LIMIT = Duration.ofMinutes(2);
     private static final int BYTES = 300_000;
@@ -36,7 +42,8 @@ class ConsoleDeviceGuestTest {
                 .data("org.example.down")
                 .maxPorts(4)
                 .build();
-        try (LinuxGuest guest = LinuxGuest.builder()
+        try (LinuxMachine guest = LinuxMachine.builder()
+                .channel(ControlChannel.SERIAL)
                 .modules(transport.module())
                 .modulesAtHand("virtio_console")
                 .device(transport.of(device))
@@ -55,7 +62,7 @@ class ConsoleDeviceGuestTest {
     }
 
     /** Moves different bytes over ports 1 and 2 at once: up to the host and down to the guest. */
-    static void carriesBytesBothWays(LinuxGuest guest, ConsoleDevice device) throws Exception {
+    static void carriesBytesBothWays(LinuxMachine guest, ConsoleDevice device) throws Exception {
         guest.run(await("test -e /dev/vport0p2"));
         var random = new byte[BYTES];
         new Random(7).nextBytes(random);
@@ -82,10 +89,10 @@ class ConsoleDeviceGuestTest {
         sender.join();
     }
 
-    private static void hotPlugs(LinuxGuest guest, ConsoleDevice device) throws Exception {
+    private static void hotPlugs(LinuxMachine guest, ConsoleDevice device) throws Exception {
         ConsolePort later = device.addPort("org.example.later");
         guest.run(await("test -e /dev/vport0p3"));
-        GuestShell.Command echo = guest.begin("head -n 1 </dev/vport0p3");
+        RunningCommand echo = guest.begin("head -n 1 </dev/vport0p3");
         assertThat(later.awaitGuestOpen(LIMIT)).isTrue();
         later.outputStream().write("hello\n".getBytes(StandardCharsets.US_ASCII));
         assertThat(echo.await(LIMIT).output()).isEqualTo("hello\n");
@@ -93,7 +100,7 @@ class ConsoleDeviceGuestTest {
         guest.run(await("test ! -e /dev/vport0p3"));
     }
 
-    private static void usesTerminal(LinuxGuest guest, ConsoleDevice device) throws Exception {
+    private static void usesTerminal(LinuxMachine guest, ConsoleDevice device) throws Exception {
         ConsolePort terminal = device.port(0);
         terminal.resize(new TerminalSize(132, 43));
         guest.run(RAW + "echo from the terminal >&3");
@@ -106,14 +113,15 @@ class ConsoleDeviceGuestTest {
     void resizesASingleConsole() throws Exception {
         ConsoleDevice device =
                 ConsoleDevice.builder("console0").console().size(100, 30).build();
-        try (LinuxGuest guest = LinuxGuest.builder()
+        try (LinuxMachine guest = LinuxMachine.builder()
+                .channel(ControlChannel.SERIAL)
                 .modules(GuestTransport.MMIO.module(), "virtio_console")
                 .device(GuestTransport.MMIO.of(device))
                 .start()) {
             guest.run(await("stty size </dev/hvc0 | grep -qx '30 100'"));
             device.port(0).resize(new TerminalSize(90, 20));
             guest.run(await("stty size </dev/hvc0 | grep -qx '20 90'"));
-            GuestShell.Command echo = guest.begin(RAW + "echo ready >&3; head -n 1 <&3");
+            RunningCommand echo = guest.begin(RAW + "echo ready >&3; head -n 1 <&3");
             assertThat(new String(device.port(0).inputStream().readNBytes(6), StandardCharsets.US_ASCII))
                     .isEqualTo("ready\n");
             device.port(0).outputStream().write("typed\n".getBytes(StandardCharsets.US_ASCII));

@@ -1,7 +1,10 @@
 package io.github.jkvm.it.linux;
 
-import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.MemoryBacking.Sharing;
+import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.testkit.linux.ControlChannel;
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.LinuxMachineBuilder;
 import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.VirtioDevice;
 import io.github.jkvm.virtio.balloon.BalloonDevice;
@@ -87,9 +90,10 @@ final class DeviceFamily {
         return List.of(console, balloon, block, net, pmem, rng, fs, vsock);
     }
 
-    /** Begins a guest that has the devices and has loaded their drivers. */
-    LinuxGuestBuilder guest(GuestTransport transport) {
-        LinuxGuestBuilder builder = LinuxGuest.builder()
+    /** Begins a guest that has the devices and no others, and has loaded their drivers. */
+    LinuxMachineBuilder guest(GuestTransport transport) {
+        LinuxMachineBuilder builder = LinuxMachine.builder()
+                .channel(ControlChannel.SERIAL)
                 .memory(MEMORY)
                 .modules(transport.module())
                 .modules(DRIVERS.toArray(String[]::new))
@@ -104,7 +108,7 @@ final class DeviceFamily {
      * @param bit the number of its bit
      * @return some of {@link #DRIVERS}, in their order
      */
-    List<String> driversThatAgreedOn(LinuxGuest guest, int bit) throws InterruptedException {
+    List<String> driversThatAgreedOn(LinuxMachine guest, int bit) throws InterruptedException {
         // Linux, drivers/virtio/virtio.c, features_show: a digit for each bit, from bit 0 on.
         return guest.run("cd /sys/bus/virtio/devices; for d in *; do [ $(cut -c " + (bit + 1)
                         + " $d/features) = 1 ] && basename $(readlink $d/driver); done; true")

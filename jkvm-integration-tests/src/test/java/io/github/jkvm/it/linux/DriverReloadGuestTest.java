@@ -2,6 +2,8 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
 import io.github.jkvm.virtio.Feature;
 import io.github.jkvm.virtio.VirtioDevice;
 import java.io.IOException;
@@ -13,6 +15,7 @@ import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.AfterParameterizedClassInvocation;
 import org.junit.jupiter.params.BeforeParameterizedClassInvocation;
@@ -26,6 +29,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  * guest. The resource {@code reload} has what is done and compared.
  */
 @RequiresLinuxGuest
+@Timeout(600)
 @ParameterizedClass
 @EnumSource(GuestTransport.class)
 class DriverReloadGuestTest {
@@ -41,7 +45,7 @@ class DriverReloadGuestTest {
     private static Path temporary;
 
     private static DeviceFamily family;
-    private static LinuxGuest guest;
+    private static LinuxMachine guest;
     private static EchoServices services;
 
     @Parameter

@@ -3,6 +3,9 @@ package io.github.jkvm.it.linux;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.testkit.linux.CommandResult;
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
 import io.github.jkvm.virtio.fs.FsDevice;
 import io.github.jkvm.virtio.fs.FsOptions;
 import java.io.ByteArrayOutputStream;
@@ -24,6 +27,7 @@ import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.commons.compress.archivers.tar.TarConstants;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.AfterParameterizedClassInvocation;
 import org.junit.jupiter.params.BeforeParameterizedClassInvocation;
@@ -33,6 +37,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Folders of the host in a stock Linux: one to read and write, one to read. */
 @RequiresLinuxGuest
+@Timeout(600)
 @ParameterizedClass
 @EnumSource(GuestTransport.class)
 class FsDeviceGuestTest {
@@ -48,7 +53,7 @@ class FsDeviceGuestTest {
     private static Path written;
     private static Path read;
     private static FsDevice writtenDevice;
-    private static LinuxGuest guest;
+    private static LinuxMachine guest;
 
     @Parameter
     GuestTransport transport;
@@ -63,7 +68,7 @@ class FsDeviceGuestTest {
         writtenDevice =
                 new FsDevice("fs0", "written", written, FsOptions.readWrite().withCachedDescriptors(4));
         var readDevice = new FsDevice("fs1", "read", read, FsOptions.readOnly());
-        guest = LinuxGuest.builder()
+        guest = LinuxMachine.builder()
                 .modules(transport.module(), "virtiofs")
                 .device(transport.of(writtenDevice))
                 .device(transport.of(readDevice))
@@ -238,9 +243,9 @@ class FsDeviceGuestTest {
             "ln /read/file /read/new",
             "mkfifo /read/new"
         }) {
-            CommandResult result = guest.execute(command, LinuxGuest.PATIENCE);
+            CommandResult result = guest.execute(command);
             assertThat(result.status()).as(command).isNotZero();
-            assertThat(result.output()).as(command).contains("Read-only file system");
+            assertThat(result.errors()).as(command).contains("Read-only file system");
         }
         assertThat(read.resolve("file")).hasContent("of the host\n");
     }

@@ -4,6 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
 import io.github.jkvm.virtio.fs.FsDevice;
 import io.github.jkvm.virtio.fs.FsOptions;
 import java.io.IOException;
@@ -26,6 +28,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  * scripts/lib/kernel-tree} leaves both), and removed. The device has far fewer descriptors than there are files.
  */
 @RequiresLinuxGuest
+@Timeout(600)
 @ParameterizedClass
 @EnumSource(GuestTransport.class)
 class KernelTreeGuestTest {
@@ -53,7 +56,7 @@ class KernelTreeGuestTest {
                 .collect(Collectors.joining());
         Path shared = Files.createDirectory(temporary.resolve("shared"));
         var device = new FsDevice("fs0", "shared", shared, FsOptions.readWrite().withCachedDescriptors(DESCRIPTORS));
-        try (LinuxGuest guest = LinuxGuest.builder()
+        try (LinuxMachine guest = LinuxMachine.builder()
                 .modules(transport.module(), "virtiofs")
                 .device(transport.of(device))
                 .device(transport.of(new FsDevice("fs1", "sources", sources, FsOptions.readOnly())))

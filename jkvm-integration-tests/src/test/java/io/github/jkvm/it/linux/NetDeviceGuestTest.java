@@ -2,6 +2,9 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
+import io.github.jkvm.testkit.linux.RunningCommand;
 import io.github.jkvm.virtio.net.LinkState;
 import io.github.jkvm.virtio.net.MacAddress;
 import io.github.jkvm.virtio.net.NetDevice;
@@ -20,12 +23,14 @@ import java.time.Duration;
 import java.util.SplittableRandom;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Linux's virtio_net on networks of every kind, over each transport. */
 @RequiresLinuxGuest
+@Timeout(600)
 class NetDeviceGuestTest {
     private static final Duration LIMIT = Duration.ofMinutes(4);
     private static final int MIB = 1 << 20;
@@ -43,9 +48,9 @@ class NetDeviceGuestTest {
     @TempDir
     Path folder;
 
-    private static LinuxGuest boot(GuestTransport transport, int vcpus, NetDevice device, byte[] file)
+    private static LinuxMachine boot(GuestTransport transport, int vcpus, NetDevice device, byte[] file)
             throws Exception {
-        return LinuxGuest.builder()
+        return LinuxMachine.builder()
                 .modules(transport.module())
                 .modules(MODULES)
                 .programs("iperf3", "ping", "ip", "ethtool")
@@ -66,7 +71,7 @@ class NetDeviceGuestTest {
      *
      * @return how many bytes of payload the receiving side got
      */
-    private static long iperf(LinuxGuest guest, String arguments) throws InterruptedException {
+    private static long iperf(LinuxMachine guest, String arguments) throws InterruptedException {
         String report =
                 guest.run("until iperf3 -J " + arguments + " >/tmp/report; do sleep 0.2; done; cat /tmp/report", LIMIT);
         Matcher received = RECEIVED.matcher(report);
@@ -94,7 +99,7 @@ class NetDeviceGuestTest {
                 .queuePairs(2)
                 .build();
         byte[] content = content();
-        try (LinuxGuest guest = boot(transport, 2, device, content)) {
+        try (LinuxMachine guest = boot(transport, 2, device, content)) {
             HostCommand.run("ip", "addr", "add", "10.99.0.1/24", "dev", name);
             HostCommand.run("ip", "link", "set", name, "up");
             guest.run("ip addr add 10.99.0.2/24 dev eth0 && ip link set eth0 up");
@@ -120,8 +125,8 @@ class NetDeviceGuestTest {
         assertThat(Files.exists(Path.of("/sys/class/net", name))).isFalse();
     }
 
-    static void receivesWhatTheHostSends(LinuxGuest guest, byte[] content) throws Exception {
-        GuestShell.Command received = guest.begin(LISTEN);
+    static void receivesWhatTheHostSends(LinuxMachine guest, byte[] content) throws Exception {
+        RunningCommand received = guest.begin(LISTEN);
         try (Socket socket = connect(InetAddress.getByAddress(new byte[] {10, 99, 0, 2}))) {
             socket.getOutputStream().write(content);
             socket.shutdownOutput();
@@ -144,9 +149,9 @@ class NetDeviceGuestTest {
         }
     }
 
-    static void sendsWhatTheHostReceives(LinuxGuest guest, byte[] content) throws Exception {
+    static void sendsWhatTheHostReceives(LinuxMachine guest, byte[] content) throws Exception {
         try (var server = new ServerSocket(PORT)) {
-            GuestShell.Command sent = guest.begin("nc 10.99.0.1 " + PORT + " </root/file");
+            RunningCommand sent = guest.begin("nc 10.99.0.1 " + PORT + " </root/file");
             server.setSoTimeout((int) LIMIT.toMillis());
             try (Socket socket = server.accept()) {
                 assertThat(socket.getInputStream().readAllBytes()).isEqualTo(content);
@@ -155,7 +160,7 @@ class NetDeviceGuestTest {
         }
     }
 
-    private static void followsTheCable(LinuxGuest guest, NetDevice device) throws Exception {
+    private static void followsTheCable(LinuxMachine guest, NetDevice device) throws Exception {
         device.setLink(LinkState.DOWN);
         guest.run("while [ $(cat /sys/class/net/eth0/carrier) = 1 ]; do sleep 0.1; done");
         device.setLink(LinkState.UP);
@@ -199,7 +204,7 @@ class NetDeviceGuestTest {
                 NetDevice device = NetDevice.builder("net0", StreamBackend.connect(UnixDomainSocketAddress.of(socket)))
                         .mtu(65_520)
                         .build();
-                try (LinuxGuest guest = boot(transport, 1, device, new byte[0])) {
+                try (LinuxMachine guest = boot(transport, 1, device, new byte[0])) {
                     guest.run("ip addr add 10.98.0.2/24 dev eth0 && ip link set eth0 up"
                             + " && ip route add default via 10.98.0.1");
                     // The gateway's address stands for the host's loopback.
@@ -218,8 +223,8 @@ class NetDeviceGuestTest {
         try (Switch network = Switch.builder().build()) {
             NetDevice one = NetDevice.builder("net0", network.newPort()).build();
             NetDevice two = NetDevice.builder("net0", network.newPort()).build();
-            try (LinuxGuest first = boot(transport, 1, one, content);
-                    LinuxGuest second = boot(transport, 1, two, new byte[0])) {
+            try (LinuxMachine first = boot(transport, 1, one, content);
+                    LinuxMachine second = boot(transport, 1, two, new byte[0])) {
                 first.run("ip addr add 10.97.0.1/24 dev eth0 && ip link set eth0 up");
                 second.run("ip addr add 10.97.0.2/24 dev eth0 && ip link set eth0 up");
                 assertThat(second.run("ping -c 3 -W 20 10.97.0.1")).contains(" 0% packet loss");
@@ -231,7 +236,7 @@ class NetDeviceGuestTest {
                 assertThat(one.counters()).containsEntry("checksumsCompleted", 0L);
                 // A guest that wants its frames whole gets them whole.
                 second.run("ethtool -K eth0 lro off gro off && ip link set eth0 down && ip link set eth0 up");
-                GuestShell.Command received = second.begin(LISTEN);
+                RunningCommand received = second.begin(LISTEN);
                 String sum = first.run(
                         "until nc 10.97.0.2 " + PORT + " </root/file 2>/dev/null; do :; done; sha256sum </root/file",
                         LIMIT);

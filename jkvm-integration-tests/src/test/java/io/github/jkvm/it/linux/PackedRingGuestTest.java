@@ -2,12 +2,15 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
 import io.github.jkvm.virtio.Feature;
 import io.github.jkvm.virtio.VirtioDevice;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.AfterParameterizedClassInvocation;
 import org.junit.jupiter.params.BeforeParameterizedClassInvocation;
@@ -17,6 +20,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Linux and packed rings (virtio 1.2, 2.8): every device at work with them, in one guest for each transport. */
 @RequiresLinuxGuest
+@Timeout(600)
 @ParameterizedClass
 @EnumSource(GuestTransport.class)
 class PackedRingGuestTest {
@@ -31,7 +35,7 @@ class PackedRingGuestTest {
 
     private static DeviceFamily family;
     private static byte[] content;
-    private static LinuxGuest guest;
+    private static LinuxMachine guest;
 
     @Parameter
     GuestTransport transport;

@@ -2,13 +2,19 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.testkit.linux.ControlChannel;
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.LinuxMachineBuilder;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
 import io.github.jkvm.virtio.VirtioPci;
 import io.github.jkvm.virtio.rng.RngDevice;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** The PCI bus and virtio over it, as a stock kernel's own drivers see them. */
 @RequiresLinuxGuest
+@Timeout(600)
 class PciGuestTest {
     private static final Duration LIMIT = Duration.ofMinutes(3);
 
@@ -17,8 +23,10 @@ class PciGuestTest {
             "dmesg | grep -iE 'pci|ecam|mmconfig|virtio|acpi' | grep -iE 'warn|error|fail|bug|conflict|unable|invalid|can.t|cannot|broken|nobody cared' "
                     + "| grep -v 'Using host bridge windows from ACPI; if necessary'; true";
 
-    private static LinuxGuestBuilder guest(RngDevice... devices) {
-        LinuxGuestBuilder builder = LinuxGuest.builder().modules("virtio_pci", "virtio_rng");
+    private static LinuxMachineBuilder guest(RngDevice... devices) {
+        LinuxMachineBuilder builder = LinuxMachine.builder()
+                .channel(ControlChannel.SERIAL)
+                .modules("virtio_pci", "virtio_rng");
         for (RngDevice device : devices) {
             builder.device(new VirtioPci(device));
         }
@@ -29,7 +37,7 @@ class PciGuestTest {
     void isEnumeratedWithoutComplaintsAndServesByMessages() throws Exception {
         var first = new RngDevice("rng0");
         var second = new RngDevice("rng1");
-        try (LinuxGuest guest = guest(first, second).vcpus(2).start()) {
+        try (LinuxMachine guest = guest(first, second).vcpus(2).start()) {
             assertThat(guest.run("ls -1 /sys/bus/pci/devices")).isEqualTo("0000:00:00.0\n0000:00:01.0\n0000:00:02.0");
             assertThat(guest.run("cd /sys/bus/pci/devices/0000:00:01.0 && cat vendor device class revision"))
                     .isEqualTo("0x1af4\n0x1044\n0x00ff00\n0x01");
@@ -64,7 +72,7 @@ class PciGuestTest {
         for (int i = 0; i < devices.length; i++) {
             devices[i] = new RngDevice("rng" + i);
         }
-        try (LinuxGuest guest = guest(devices).commandLine("pci=nomsi").start()) {
+        try (LinuxMachine guest = guest(devices).commandLine("pci=nomsi").start()) {
             for (int i : new int[] {0, 4, 2}) {
                 guest.run("echo virtio_rng." + i + " >/sys/class/misc/hw_random/rng_current");
                 assertThat(guest.run("dd if=/dev/hwrng bs=512 count=20 2>/dev/null | wc -c"))
@@ -83,7 +91,7 @@ class PciGuestTest {
     @Test
     void isFoundAgainWhenItWasTakenOffAndDriversAreReloaded() throws Exception {
         var device = new RngDevice("rng0");
-        try (LinuxGuest guest = guest(device).commandLine("pci=nommconf").start()) {
+        try (LinuxMachine guest = guest(device).commandLine("pci=nommconf").start()) {
             guest.run("""
                     for i in $(seq 20); do
                       dd if=/dev/hwrng of=/dev/null bs=64 count=4 2>/dev/null || exit 1

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.jkvm.machine.MachineBuilder;
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
 import io.github.jkvm.virtio.vhost.VhostUserBlock;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -13,12 +15,14 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Linux's virtio_blk on a disk that QEMU's storage daemon serves, to which the queues are handed. */
 @RequiresLinuxGuest
+@Timeout(600)
 class VhostUserBlockGuestTest {
     private static final Duration LIMIT = Duration.ofMinutes(4);
     private static final Path PROGRAM = Path.of("/usr/bin/qemu-storage-daemon");
@@ -67,7 +71,7 @@ class VhostUserBlockGuestTest {
         Path socket = folder.resolve("socket");
         startDaemon(socket);
         var disk = new VhostUserBlock("disk0", socket, QUEUES);
-        try (LinuxGuest guest = LinuxGuest.builder()
+        try (LinuxMachine guest = LinuxMachine.builder()
                 .modules(transport.module(), "virtio_blk", "ext4")
                 .programs("mkfs.ext4", "fsck.ext4", "fio")
                 .memory(1L << 30) // fio and its libraries are large

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.jkvm.machine.MachineBuilder;
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
 import io.github.jkvm.virtio.vhost.VhostUserFs;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -15,12 +17,14 @@ import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Linux's virtiofs on Debian's virtiofsd, to which the queues are handed. */
 @RequiresLinuxGuest
+@Timeout(600)
 class VhostUserGuestTest {
     /** Where the packages qemu-system-common (Debian 12) and virtiofsd put it. */
     private static final List<Path> PROGRAMS =
@@ -78,7 +82,7 @@ class VhostUserGuestTest {
         new SplittableRandom(5).nextBytes(data);
         Files.write(shared.resolve("data"), data);
         var fs = new VhostUserFs("fs0", socket, "share");
-        try (LinuxGuest guest = LinuxGuest.builder()
+        try (LinuxMachine guest = LinuxMachine.builder()
                 .modules(transport.module(), "virtiofs")
                 .machine(MachineBuilder::sharedMemory)
                 .device(transport.of(fs))

@@ -2,6 +2,9 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.jkvm.testkit.linux.LinuxMachine;
+import io.github.jkvm.testkit.linux.RequiresLinuxGuest;
+import io.github.jkvm.testkit.linux.RunningCommand;
 import io.github.jkvm.virtio.vsock.VsockChannel;
 import io.github.jkvm.virtio.vsock.VsockDevice;
 import io.github.jkvm.virtio.vsock.VsockListener;
@@ -26,12 +29,14 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Programs of a Linux guest and of the host connect to each other. */
 @RequiresLinuxGuest
+@Timeout(600)
 class VsockDeviceGuestTest {
     private static final Duration LIMIT = Duration.ofMinutes(3);
     private static final int EACH_WAY = 32;
@@ -45,8 +50,8 @@ class VsockDeviceGuestTest {
     @TempDir
     Path folder;
 
-    private static LinuxGuest boot(VsockDevice device, GuestTransport transport) throws Exception {
-        return LinuxGuest.builder()
+    private static LinuxMachine boot(VsockDevice device, GuestTransport transport) throws Exception {
+        return LinuxMachine.builder()
                 .modules(transport.module())
                 .modulesAtHand("vmw_vsock_virtio_transport")
                 .programs("socat")
@@ -58,14 +63,14 @@ class VsockDeviceGuestTest {
     @EnumSource
     void carriesManyConnectionsBothWaysAtOnce(GuestTransport transport) throws Exception {
         VsockDevice device = VsockDevice.builder("vsock0", 77).build();
-        try (LinuxGuest guest = boot(device, transport)) {
+        try (LinuxMachine guest = boot(device, transport)) {
             guest.run("modprobe vmw_vsock_virtio_transport");
             echoesBothWays(guest, device, EACH_WAY);
         }
     }
 
     /** Has so many connections open from each side at once, and all that is sent over them come back. */
-    static void echoesBothWays(LinuxGuest guest, VsockDevice device, int eachWay) throws Exception {
+    static void echoesBothWays(LinuxMachine guest, VsockDevice device, int eachWay) throws Exception {
         guest.run(ECHO_SERVER);
         try (VsockListener listener = device.listen(5000)) {
             // Beforehand: Linux gives a connection two seconds to be made, and random files take a slow machine long.
@@ -73,7 +78,7 @@ class VsockDeviceGuestTest {
             var accepted = new CountDownLatch(eachWay);
             var open = new CountDownLatch(2 * eachWay);
             // connections of the guest, each of which gets back what it sends ...
-            GuestShell.Command clients = guest.begin("for i in $(seq " + eachWay + "); do ("
+            RunningCommand clients = guest.begin("for i in $(seq " + eachWay + "); do ("
                     + "socat -t 60 - VSOCK-CONNECT:2:5000 </tmp/in$i >/tmp/out$i;"
                     + "cmp /tmp/in$i /tmp/out$i && echo same >/tmp/result$i; rm -f /tmp/in$i /tmp/out$i"
                     + ") & pids=\"$pids $!\"; done; wait $pids; cat /tmp/result* | wc -l");
@@ -169,7 +174,7 @@ class VsockDeviceGuestTest {
     @Test
     void reachesTheGuestThroughUnixSockets() throws Exception {
         VsockDevice device = VsockDevice.builder("vsock0", 77).build();
-        try (LinuxGuest guest = boot(device, GuestTransport.MMIO);
+        try (LinuxMachine guest = boot(device, GuestTransport.MMIO);
                 VsockUnixSockets sockets = device.unixSockets(folder.resolve("v.sock"))) {
             guest.run("modprobe vmw_vsock_virtio_transport");
             guest.run(ECHO_SERVER);
@@ -182,7 +187,7 @@ class VsockDeviceGuestTest {
             }
             try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
                 server.bind(UnixDomainSocketAddress.of(folder.resolve("v.sock_6000")));
-                GuestShell.Command command =
+                RunningCommand command =
                         guest.begin("echo to the host | socat -t 60 - VSOCK-CONNECT:2:6000; echo status $?");
                 try (SocketChannel accepted = server.accept()) {
                     assertThat(new String(readAll(accepted), StandardCharsets.US_ASCII))
@@ -192,7 +197,7 @@ class VsockDeviceGuestTest {
                 assertThat(command.await(LIMIT).output()).isEqualTo("to the guest\nstatus 0\n");
             }
             assertThat(guest.execute("socat - VSOCK-CONNECT:2:6001 </dev/null", LIMIT)
-                            .output())
+                            .errors())
                     .contains("Connection reset by peer");
         }
     }

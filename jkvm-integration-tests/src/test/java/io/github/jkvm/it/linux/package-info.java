@@ -1,4 +1,4 @@
-/** A stock Linux as a guest ({@link io.github.jkvm.it.linux.LinuxGuest}), and the tests that need one. */
+/** Tests of devices that a stock Linux drives, and of what the testkit has for them. */
 @NullMarked
 package io.github.jkvm.it.linux;
 

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.Capability;
 import io.github.jkvm.Hypervisor;
-import io.github.jkvm.it.linux.GuestKernel;
 import io.github.jkvm.machine.Machine;
 import io.github.jkvm.machine.MachineExit;
 import io.github.jkvm.machine.MachineExit.Reason;
@@ -12,6 +11,7 @@ import io.github.jkvm.machine.boot.CommandLine;
 import io.github.jkvm.machine.boot.KernelImage;
 import io.github.jkvm.testkit.HostFeature;
 import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.testkit.linux.GuestKernel;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;

@@ -1,8 +1,7 @@
-package io.github.jkvm.it.linux;
-
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
+package io.github.jkvm.testkit.linux;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +14,9 @@ import java.util.regex.Pattern;
 
 /** Programs of the host, to be taken along into a guest with the shared libraries they need. */
 final class HostPrograms {
+    /** Where Debian's package busybox-static puts it. */
+    private static final Path BUSYBOX = Path.of("/bin/busybox");
+
     private static final Path LOADER = Path.of("/lib64/ld-linux-x86-64.so.2");
     private static final List<Path> FOLDERS =
             List.of(Path.of("/usr/sbin"), Path.of("/usr/bin"), Path.of("/usr/lib/qemu"));
@@ -28,21 +30,38 @@ final class HostPrograms {
     private HostPrograms() {}
 
     /**
-     * Adds a program under the name asked for. Skips the test if the host has no such program.
+     * Adds a program under the name asked for.
      *
      * @param name of a program in /usr/sbin, /usr/bin or /usr/lib/qemu
+     * @throws org.opentest4j.TestAbortedException if the host has no such program
      */
     static void addTo(RootFiles files, String name) throws IOException {
         Path program = FOLDERS.stream()
                 .map(folder -> folder.resolve(name))
                 .filter(Files::isExecutable)
                 .findFirst()
-                .orElse(null);
-        assumeTrue(program != null, () -> "this host has no program '" + name + "'; install its Debian package");
+                .orElseThrow(() -> HostLack.of("this host has no program '" + name + "' in " + FOLDERS
+                        + "; apt-get install the package that has it"));
         files.program(program.toString(), contents(program));
         for (Path library : libraries(program)) {
             files.program(library.toString(), contents(library));
         }
+    }
+
+    /**
+     * Returns the one program that is the guest's shell and commands.
+     *
+     * @throws org.opentest4j.TestAbortedException if the host has none, or one that needs libraries
+     */
+    static byte[] busybox() {
+        try {
+            if (Files.isReadable(BUSYBOX) && libraries(BUSYBOX).isEmpty()) {
+                return contents(BUSYBOX);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(BUSYBOX + " can't be read", e);
+        }
+        throw HostLack.of("no " + BUSYBOX + " that runs without libraries: apt-get install busybox-static");
     }
 
     /** Reads a file of the host, once in a JVM. */

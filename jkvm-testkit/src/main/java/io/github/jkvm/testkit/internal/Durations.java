@@ -1,11 +1,11 @@
-package io.github.jkvm.testkit;
+package io.github.jkvm.testkit.internal;
 
 import java.time.Duration;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** Times as people write them: {@code 500 ms}, {@code 10 s}, {@code 2 min}. */
-final class Durations {
+public final class Durations {
     private static final Pattern TEXT = Pattern.compile("(\\d{1,9})\\s*(ms|s|min)");
 
     private Durations() {}
@@ -13,9 +13,11 @@ final class Durations {
     /**
      * Reads a time.
      *
+     * @param text a number and {@code ms}, {@code s} or {@code min}
+     * @return the time
      * @throws IllegalArgumentException if it is none, or zero
      */
-    static Duration parse(String text) {
+    public static Duration parse(String text) {
         Matcher matcher = TEXT.matcher(text.strip());
         if (!matcher.matches() || Long.parseLong(matcher.group(1)) == 0) {
             throw new IllegalArgumentException(
@@ -29,7 +31,13 @@ final class Durations {
         };
     }
 
-    static String text(Duration time) {
+    /**
+     * Writes a time.
+     *
+     * @param time zero or more
+     * @return a number and its unit
+     */
+    public static String text(Duration time) {
         long millis = time.toMillis();
         return millis % 1000 == 0 && millis != 0 ? millis / 1000 + " s" : millis + " ms";
     }

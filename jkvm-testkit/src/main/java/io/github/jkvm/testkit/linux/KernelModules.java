@@ -1,9 +1,6 @@
-package io.github.jkvm.it.linux;
-
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
+package io.github.jkvm.testkit.linux;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,11 +12,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.zip.GZIPInputStream;
-import org.tukaani.xz.XZInputStream;
 
 /** The modules of an installed kernel, and which of them need which others (modules.dep(5)). */
-public final class KernelModules {
+final class KernelModules {
     private final Path folder;
 
     /** By module name: the lines of modules.dep, each the module's file and the files it needs, in the order of their unloading. */
@@ -34,9 +29,9 @@ public final class KernelModules {
         this.folder = folder;
     }
 
-    /** Reads the lists of a kernel's modules. */
-    static KernelModules of(String version) throws IOException {
-        var modules = new KernelModules(Path.of("/lib/modules", version));
+    /** Reads the lists of a kernel's modules, in its folder beneath /lib/modules. */
+    static KernelModules of(Path folder) throws IOException {
+        var modules = new KernelModules(folder);
         for (String line : Files.readAllLines(modules.folder.resolve("modules.dep"))) {
             List<String> files = List.of(line.split(":? ", -1));
             String first = files.getFirst().replaceFirst(":$", "");
@@ -65,26 +60,46 @@ public final class KernelModules {
     }
 
     /**
-     * Adds modules and what they need to a guest's files, unpacked, with the lists that modprobe reads. What is built in is left out. Skips
-     * the test if the kernel has no such module.
+     * Returns the files of modules and of all that they need, in an order in which they can be loaded. What is built in is left out.
+     *
+     * @throws IllegalArgumentException if the kernel has no such module
      */
-    void addTo(RootFiles files, Collection<String> modules) throws IOException {
-        Set<String> lines = new LinkedHashSet<>();
-        Set<String> names = new TreeSet<>();
+    List<String> inLoadingOrder(Collection<String> modules) {
+        Set<String> files = new LinkedHashSet<>();
         for (String module : modules) {
             if (!isBuiltIn(module)) {
-                List<String> line = dependencies.get(name(module));
-                assumeTrue(line != null, () -> "the kernel in " + folder + " has no module " + module);
-                for (String file : line) {
-                    List<String> needed = dependencies.get(name(file));
-                    lines.add(plain(file) + ":" + plain(needed.subList(1, needed.size())));
-                    names.add(name(file));
-                    files.data(folder + "/" + plain(file), contents(file));
-                }
+                files.addAll(lineOf(module).reversed());
             }
         }
-        files.data(folder + "/modules.dep", String.join("\n", lines) + "\n");
-        files.data(folder + "/modules.alias", aliases(names));
+        return List.copyOf(files);
+    }
+
+    private List<String> lineOf(String module) {
+        List<String> line = dependencies.get(name(module));
+        if (line == null) {
+            throw new IllegalArgumentException("the kernel with the modules in " + folder + " has no module '" + module
+                    + "'; check its name, or give the guest another kernel");
+        }
+        return line;
+    }
+
+    /**
+     * Adds modules and what they need to a guest's files, unpacked, with the lists that modprobe reads.
+     *
+     * @throws IllegalArgumentException if the kernel has no such module
+     */
+    void addTo(RootFiles files, Collection<String> modules) throws IOException {
+        String target = "/lib/modules/" + folder.getFileName();
+        List<String> lines = new ArrayList<>();
+        Set<String> names = new TreeSet<>();
+        for (String file : inLoadingOrder(modules)) {
+            List<String> line = lineOf(file);
+            lines.add(plain(file) + ":" + plain(line.subList(1, line.size())));
+            names.add(name(file));
+            files.data(target + "/" + plain(file), contents(file));
+        }
+        files.data(target + "/modules.dep", String.join("\n", lines) + "\n");
+        files.data(target + "/modules.alias", aliases(names));
     }
 
     /** The lines "alias PATTERN MODULE" of the modules given. */
@@ -114,29 +129,9 @@ public final class KernelModules {
     private byte[] contents(String file) throws IOException {
         byte[] known = contents.get(file);
         if (known == null) {
-            known = unpacked(folder.resolve(file));
+            known = ModuleFile.unpacked(folder.resolve(file));
             contents.put(file, known);
         }
         return known;
-    }
-
-    private static byte[] unpacked(Path file) throws IOException {
-        String name = file.toString();
-        if (name.endsWith(".zst")) {
-            Process zstd = new ProcessBuilder("zstd", "-dc", name)
-                    .redirectError(ProcessBuilder.Redirect.INHERIT)
-                    .start();
-            byte[] plain = zstd.getInputStream().readAllBytes();
-            if (plain.length == 0) {
-                throw new IOException("zstd could not unpack " + file);
-            }
-            return plain;
-        }
-        try (InputStream raw = Files.newInputStream(file);
-                InputStream plain = name.endsWith(".xz")
-                        ? new XZInputStream(raw)
-                        : name.endsWith(".gz") ? new GZIPInputStream(raw) : raw) {
-            return plain.readAllBytes();
-        }
     }
 }

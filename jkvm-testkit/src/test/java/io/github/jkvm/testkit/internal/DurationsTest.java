@@ -1,4 +1,4 @@
-package io.github.jkvm.testkit;
+package io.github.jkvm.testkit.internal;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,10 +1,13 @@
-package io.github.jkvm.it.linux;
+package io.github.jkvm.testkit.linux;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import org.apache.commons.compress.archivers.cpio.CpioArchiveEntry;
 import org.apache.commons.compress.archivers.cpio.CpioArchiveOutputStream;
 import org.apache.commons.compress.archivers.cpio.CpioConstants;
@@ -19,6 +22,15 @@ final class RootFiles {
     private static final int PROGRAM = 0100755;
     private static final int DATA = 0100644;
     private static final int LINK = 0120777;
+    private static final int MODES = 0177777;
+
+    /** At least what a file's header takes, with what fills up the blocks. */
+    private static final int HEADER = 128;
+
+    private static final long MOST = 1L << 30;
+
+    /** Names with slashes between them, none of which is empty, "." or "..". */
+    private static final Pattern PATH = Pattern.compile("((?!\\.{1,2}(/|$))[^/\\x00]+(/(?=.)|$))+");
 
     private static final class Entry {
         final int mode;
@@ -33,9 +45,18 @@ final class RootFiles {
     /** By path without the leading slash; a folder sorts before what is in it. */
     private final Map<String, Entry> entries = new TreeMap<>();
 
-    /** Adds an empty folder. */
+    /** Returns other files, which begin as these. */
+    RootFiles copy() {
+        var copy = new RootFiles();
+        copy.entries.putAll(entries);
+        return copy;
+    }
+
+    /** Adds an empty folder, if there is nothing of its name. */
     void folder(String path) {
-        put(path, new Entry(FOLDER, new byte[0]));
+        if (!entries.containsKey(relative(path))) {
+            put(path, new Entry(FOLDER, new byte[0]));
+        }
     }
 
     /** Adds a file to read. */
@@ -53,20 +74,21 @@ final class RootFiles {
         put(path, new Entry(PROGRAM, contents));
     }
 
+    /** Adds a file of the host, with its permissions. */
+    void copy(String path, Path file) throws IOException {
+        int mode = (int) Files.getAttribute(file, "unix:mode");
+        put(path, new Entry(mode & MODES, Files.readAllBytes(file)));
+    }
+
     /** Adds a symbolic link. */
     void link(String path, String target) {
         put(path, new Entry(LINK, target.getBytes(StandardCharsets.UTF_8)));
     }
 
-    /** Tells whether something was added under this name. */
-    boolean contains(String path) {
-        return entries.containsKey(relative(path));
-    }
-
     private void put(String path, Entry entry) {
         String name = relative(path);
         int slash = name.lastIndexOf('/');
-        if (slash > 0 && !entries.containsKey(name.substring(0, slash))) {
+        if (slash > 0) {
             folder(name.substring(0, slash));
         }
         entries.put(name, entry);
@@ -74,6 +96,10 @@ final class RootFiles {
 
     private static String relative(String path) {
         String name = path.startsWith("/") ? path.substring(1) : path;
+        if (!PATH.matcher(name).matches()) {
+            throw new IllegalArgumentException(
+                    "'" + path + "' names no file in the guest; give an absolute path without '.', '..' and double slashes");
+        }
         return name.startsWith("lib/") || name.startsWith("lib64/") ? "usr/" + name : name;
     }
 
@@ -81,11 +107,15 @@ final class RootFiles {
     byte[] archive() throws IOException {
         link("lib", "usr/lib");
         link("lib64", "usr/lib64");
-        int size = entries.values().stream()
-                .mapToInt(entry -> entry.contents.length + 256)
+        long size = entries.entrySet().stream()
+                .mapToLong(entry -> entry.getValue().contents.length + 2L * entry.getKey().length() + HEADER)
                 .sum();
-        var bytes = new ByteArrayOutputStream(size);
-        try (var archive = new CpioArchiveOutputStream(bytes, CpioConstants.FORMAT_NEW)) {
+        if (size > MOST) {
+            throw new IllegalArgumentException("the guest's files have " + size + " bytes together, and at most " + MOST
+                    + " can be there at the boot; give it the rest with LinuxMachine.copyIn or on a disk");
+        }
+        var bytes = new ByteArrayOutputStream((int) size);
+        try (var archive = new CpioArchiveOutputStream(bytes, CpioConstants.FORMAT_NEW, CpioConstants.BLOCK_SIZE, "UTF-8")) {
             for (Map.Entry<String, Entry> file : entries.entrySet()) {
                 byte[] contents = file.getValue().contents;
                 var entry = new CpioArchiveEntry(CpioConstants.FORMAT_NEW, file.getKey(), contents.length);
