@@ -1,7 +1,7 @@
 package io.github.jkvm.it.linux;
 
-import io.github.jkvm.MemoryBacking.Sharing;
 import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.MemoryBacking.Sharing;
 import io.github.jkvm.testkit.linux.ControlChannel;
 import io.github.jkvm.testkit.linux.LinuxMachine;
 import io.github.jkvm.testkit.linux.LinuxMachineBuilder;

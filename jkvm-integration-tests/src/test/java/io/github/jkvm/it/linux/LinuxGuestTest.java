@@ -162,8 +162,8 @@ class LinuxGuestTest {
     @Test
     void killsWhatTakesTooLong() throws Exception {
         assertThatExceptionOfType(AssertionError.class)
-                .isThrownBy(() -> guest.execute(
-                        "echo before; echo worse >&2; sleep 1000 & sleep 1000", Duration.ofSeconds(3)))
+                .isThrownBy(() ->
+                        guest.execute("echo before; echo worse >&2; sleep 1000 & sleep 1000", Duration.ofSeconds(3)))
                 .withMessageStartingWith("the command has not ended within PT3S, and was killed")
                 .withMessageContaining("-- standard output --\nbefore\n-- standard error --\nworse\n");
         assertThat(guest.run("pidof sleep || echo none")).isEqualTo("none");
@@ -222,7 +222,8 @@ class LinuxGuestTest {
 
         guest.copyIn(source, "/tmp/copied/in");
 
-        assertThat(guest.run("cd /tmp/copied/in && './link' && stat -c %a 'tool ä' && wc -c deep/*/data | cut -d ' ' -f 1"))
+        assertThat(guest.run(
+                        "cd /tmp/copied/in && './link' && stat -c %a 'tool ä' && wc -c deep/*/data | cut -d ' ' -f 1"))
                 .isEqualTo("works\n751\n20000");
         Path back = folder.resolve("back");
         guest.copyOut("/tmp/copied/in", back);
@@ -268,10 +269,8 @@ class LinuxGuestTest {
 
     @Test
     void saysThatMemoryRanOut() throws Exception {
-        try (LinuxMachine victim = LinuxMachine.builder()
-                .channel(channel)
-                .memory(128L << 20)
-                .start()) {
+        try (LinuxMachine victim =
+                LinuxMachine.builder().channel(channel).memory(128L << 20).start()) {
             // tail keeps the last line in memory, and this one never ends.
             assertThat(victim.execute("tail -n 1 /dev/zero").status()).isEqualTo(137);
             assertThat(victim.consoleTail()).contains("Out of memory");
@@ -287,7 +286,8 @@ class LinuxGuestTest {
                         .commandLine("rdinit=/bin/false")
                         .start())
                 .withMessageStartingWith("the machine has ended: RESET")
-                .withMessageContaining("process 1 of the guest has died (exit code 0x00000100), and the kernel with it");
+                .withMessageContaining(
+                        "process 1 of the guest has died (exit code 0x00000100), and the kernel with it");
         assertThatExceptionOfType(AssertionError.class)
                 .isThrownBy(() -> LinuxMachine.builder()
                         .channel(channel)
@@ -296,8 +296,8 @@ class LinuxGuestTest {
                         .start())
                 .withMessageContaining("give it more with memory(bytes)");
         assertThatIllegalArgumentException()
-                .isThrownBy(() ->
-                        LinuxMachine.builder().modules("no_such_module").start())
+                .isThrownBy(
+                        () -> LinuxMachine.builder().modules("no_such_module").start())
                 .withMessageContaining("has no module 'no_such_module'");
     }
 

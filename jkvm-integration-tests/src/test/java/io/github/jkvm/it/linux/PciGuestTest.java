@@ -24,9 +24,8 @@ class PciGuestTest {
                     + "| grep -v 'Using host bridge windows from ACPI; if necessary'; true";
 
     private static LinuxMachineBuilder guest(RngDevice... devices) {
-        LinuxMachineBuilder builder = LinuxMachine.builder()
-                .channel(ControlChannel.SERIAL)
-                .modules("virtio_pci", "virtio_rng");
+        LinuxMachineBuilder builder =
+                LinuxMachine.builder().channel(ControlChannel.SERIAL).modules("virtio_pci", "virtio_rng");
         for (RngDevice device : devices) {
             builder.device(new VirtioPci(device));
         }

@@ -2,8 +2,8 @@ package io.github.jkvm.it.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.jkvm.MemoryBacking.Sharing;
 import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.MemoryBacking.Sharing;
 import io.github.jkvm.testkit.linux.LinuxMachine;
 import io.github.jkvm.testkit.linux.LinuxMachineBuilder;
 import io.github.jkvm.testkit.linux.RequiresLinuxGuest;

@@ -23,7 +23,7 @@ final class AgentLink {
     /** Held by who writes requests; with one line for all, also while input is written. */
     private final ReentrantLock writing = new ReentrantLock();
 
-    private @Nullable Thread writer;
+    private volatile @Nullable Thread writer;
 
     private AgentLink(OutputStream requests, OutputStream input, MarkedStream output, MarkedStream errors) {
         this.requests = requests;

@@ -84,5 +84,4 @@ final class CommandOutput extends OutputStream {
         message.append(length > TAIL ? ": the last of " + length + " bytes --\n" : " --\n");
         message.append(text.stripTrailing());
     }
-
 }

@@ -16,12 +16,12 @@ final class ConsoleDiagnosis {
     }
 
     private static final List<Case> CASES = List.of(
-            // resource init
-            new Case("jkvm: (.*)", "the guest could not be set up: $1"),
             // init/initramfs.c; write error: no room
             new Case(
                     "Initramfs unpacking failed: (.*)",
                     "the guest's files could not be unpacked ($1), for lack of memory most likely; " + MORE_MEMORY),
+            // resource init
+            new Case("jkvm: (.*)", "the guest could not be set up: $1"),
             // mm/oom_kill.c, out_of_memory
             new Case("System is deadlocked on memory", "the guest ran out of memory; " + MORE_MEMORY),
             // mm/oom_kill.c, __oom_kill_process
@@ -33,7 +33,9 @@ final class ConsoleDiagnosis {
                     "Kernel panic - not syncing: Attempted to kill init! exitcode=(\\S+)",
                     "process 1 of the guest has died (exit code $1), and the kernel with it"),
             // init/main.c
-            new Case("Kernel panic - not syncing: No working init found", "the guest's first file system has no process 1"),
+            new Case(
+                    "Kernel panic - not syncing: No working init found",
+                    "the guest's first file system has no process 1"),
             new Case("Kernel panic - not syncing: (.*)", "the guest's kernel panicked: $1"));
 
     private ConsoleDiagnosis() {}

@@ -12,7 +12,6 @@ import java.nio.file.attribute.FileTime;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveInputStream;
@@ -51,9 +50,8 @@ final class FolderArchive {
     }
 
     private static void add(TarArchiveOutputStream archive, Path file, String name) throws IOException {
-        Map<String, Object> attributes = Files.readAttributes(file, "unix:mode", LinkOption.NOFOLLOW_LINKS);
-        BasicFileAttributes basic =
-                Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+        int mode = (int) Files.getAttribute(file, "unix:mode", LinkOption.NOFOLLOW_LINKS);
+        BasicFileAttributes basic = Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
         TarArchiveEntry entry;
         if (basic.isSymbolicLink()) {
             entry = new TarArchiveEntry(name, TarConstants.LF_SYMLINK);
@@ -66,7 +64,7 @@ final class FolderArchive {
         } else {
             throw new IOException(file + " is no file, folder or symbolic link");
         }
-        entry.setMode((int) attributes.get("mode") & ALL_MODES);
+        entry.setMode(mode & ALL_MODES);
         entry.setModTime(basic.lastModifiedTime());
         archive.putArchiveEntry(entry);
         if (basic.isRegularFile()) {
@@ -82,7 +80,8 @@ final class FolderArchive {
      * @param target what the file or folder becomes; is not there yet
      */
     static void unpack(Path file, Path target) throws IOException {
-        // Folders get what they had when all is in them: it may be that no one may write there, and writing moves their time.
+        // Folders get what they had when all is in them: it may be that no one may write there, and writing moves their
+        // time.
         Deque<Path> folders = new ArrayDeque<>();
         Deque<TarArchiveEntry> theirs = new ArrayDeque<>();
         try (InputStream in = new BufferedInputStream(Files.newInputStream(file));
@@ -135,7 +134,8 @@ final class FolderArchive {
     }
 
     private static void attributes(Path place, TarArchiveEntry entry) throws IOException {
-        Files.setLastModifiedTime(place, FileTime.from(entry.getLastModifiedTime().toInstant()));
+        Files.setLastModifiedTime(
+                place, FileTime.from(entry.getLastModifiedTime().toInstant()));
         Files.setAttribute(place, "unix:mode", entry.getMode() & PERMISSIONS);
     }
 }

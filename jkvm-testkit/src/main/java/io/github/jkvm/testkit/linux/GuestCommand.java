@@ -79,7 +79,8 @@ public final class GuestCommand {
      */
     public GuestCommand withEnvironment(String name, String value) {
         if (!NAME.matcher(name).matches() || value.indexOf('\0') >= 0) {
-            throw new IllegalArgumentException("'" + name + "' with the value '" + value + "' is no environment variable");
+            throw new IllegalArgumentException(
+                    "'" + name + "' with the value '" + value + "' is no environment variable");
         }
         Map<String, String> more = new LinkedHashMap<>(environment);
         more.put(name, value);
@@ -172,8 +173,11 @@ public final class GuestCommand {
     /** Returns the script with what prepares for it. */
     byte[] request() {
         var text = new StringBuilder();
-        environment.forEach((name, value) ->
-                text.append("export ").append(name).append('=').append(quoted(value)).append('\n'));
+        environment.forEach((name, value) -> text.append("export ")
+                .append(name)
+                .append('=')
+                .append(quoted(value))
+                .append('\n'));
         if (directory != null) {
             text.append("cd -- ").append(quoted(directory)).append(" || exit 126\n");
         }

@@ -54,8 +54,7 @@ public final class GuestKernel {
     static GuestKernel newest(Path boot, Path modules) {
         List<Path> kernels;
         try (Stream<Path> files = Files.list(boot)) {
-            kernels = files.filter(
-                            file -> file.getFileName().toString().matches(PREFIX + "[0-9].*"))
+            kernels = files.filter(file -> file.getFileName().toString().matches(PREFIX + "[0-9].*"))
                     .filter(file -> Files.exists(modules.resolve(version(file)).resolve("modules.dep")))
                     .toList();
         } catch (IOException e) {
@@ -64,8 +63,8 @@ public final class GuestKernel {
         Optional<Path> newest = kernels.stream()
                 .max(Comparator.comparing(GuestKernel::isForClouds)
                         .thenComparing(GuestKernel::numbers, Arrays::compare));
-        Path file = newest.orElseThrow(() -> HostLack.of(
-                "no " + boot + "/" + PREFIX + "* whose modules are in " + modules + ": " + INSTALL));
+        Path file = newest.orElseThrow(
+                () -> HostLack.of("no " + boot + "/" + PREFIX + "* whose modules are in " + modules + ": " + INSTALL));
         if (!Files.isReadable(file)) {
             throw HostLack.of("you may not read " + file + ": sudo chmod a+r " + file);
         }

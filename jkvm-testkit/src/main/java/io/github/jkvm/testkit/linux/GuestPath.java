@@ -16,7 +16,11 @@ record GuestPath(String folder, String name) {
         String plain = path.replaceFirst("/+$", "");
         int slash = plain.lastIndexOf('/');
         String name = plain.substring(slash + 1);
-        if (!path.startsWith("/") || name.isEmpty() || name.equals(".") || name.equals("..") || path.indexOf('\0') >= 0) {
+        if (!path.startsWith("/")
+                || name.isEmpty()
+                || name.equals(".")
+                || name.equals("..")
+                || path.indexOf('\0') >= 0) {
             throw new IllegalArgumentException(
                     "'" + path + "' names no file in the guest; give an absolute path that ends in a name");
         }

@@ -153,7 +153,9 @@ public final class GuestShell {
         running.kill();
         boolean killed = running.awaitEnd(GRACE);
         AssertionError failure = running.failure("the command has not ended within " + limit
-                + (killed ? ", and was killed" : "; it could not be killed either, so the guest takes no more commands"));
+                + (killed
+                        ? ", and was killed"
+                        : "; it could not be killed either, so the guest takes no more commands"));
         if (killed) {
             forget(running);
         }
@@ -171,8 +173,11 @@ public final class GuestShell {
     public String run(GuestCommand command) throws InterruptedException {
         CommandResult result = execute(command);
         if (result.status() != 0) {
-            String messages = execute(GuestCommand.of("dmesg | tail -n " + LINES_SHOWN)).output();
-            throw new AssertionError(result + "\n-- the guest's dmesg --\n" + messages);
+            String messages =
+                    execute(GuestCommand.of("dmesg | tail -n " + LINES_SHOWN)).output();
+            String diagnosis = ConsoleDiagnosis.of(messages);
+            throw new AssertionError((diagnosis.isEmpty() ? "" : diagnosis + "\n") + result
+                    + "\n-- the guest's dmesg --\n" + messages);
         }
         return result.output().replaceFirst("\n+$", "");
     }

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -102,6 +103,6 @@ final class HostPrograms {
 
     /** Debian's /lib is a link to /usr/lib, here as in the guest; but the name of the file itself is the one that is looked for. */
     private static Path inRealFolder(Path file) throws IOException {
-        return file.getParent().toRealPath().resolve(file.getFileName());
+        return Objects.requireNonNull(file.getParent(), "a library is in a folder").toRealPath().resolve(file.getFileName());
     }
 }

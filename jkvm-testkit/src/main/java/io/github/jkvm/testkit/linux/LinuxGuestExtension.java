@@ -139,7 +139,11 @@ public final class LinuxGuestExtension
         private static final long serialVersionUID = 1;
 
         KernelState(String console) {
-            super(console.isBlank() ? "the guest's console: nothing" : "the guest's console:\n" + console, null, false, false);
+            super(
+                    console.isBlank() ? "the guest's console: nothing" : "the guest's console:\n" + console,
+                    null,
+                    false,
+                    false);
         }
     }
 }

@@ -83,12 +83,12 @@ public final class LinuxMachine implements AutoCloseable {
                     .initrd(MemorySegment.ofArray(files.archive()))
                     .consoleOutput(console);
             settings.forEach(change -> change.accept(builder));
-            GuestShell shell =
-                    switch (channel) {
-                        case CONSOLE_PORT -> overPorts(builder, console, deadline);
-                        case SERIAL -> overSerial(builder, console, deadline);
-                    };
-            var booted = new LinuxMachine(hypervisor, builder.build(), shell, console, deadline);
+            Control control = switch (channel) {
+                case CONSOLE_PORT -> overPorts(builder, console, deadline);
+                case SERIAL -> overSerial(builder, console, deadline);
+            };
+            var booted = new LinuxMachine(hypervisor, builder.build(), control.shell(), console, deadline);
+            control.listen().run();
             booted.start();
             return booted;
         } catch (Throwable failure) {
@@ -97,20 +97,23 @@ public final class LinuxMachine implements AutoCloseable {
         }
     }
 
-    private static GuestShell overPorts(MachineBuilder builder, KernelLog console, Duration deadline) {
+    /** The shell, and what begins to take the guest's output once there is a machine that will end it. */
+    private record Control(GuestShell shell, Runnable listen) {}
+
+    private static Control overPorts(MachineBuilder builder, KernelLog console, Duration deadline) {
         var ports = new ControlPorts();
         builder.device(new VirtioMmio(ports.device()));
         var shell = new GuestShell(ports.link(), ports.output(), () -> console.tail(LINES_SHOWN), deadline);
-        ports.read();
-        return shell;
+        return new Control(shell, ports::read);
     }
 
-    private static GuestShell overSerial(MachineBuilder builder, KernelLog console, Duration deadline) {
+    private static Control overSerial(MachineBuilder builder, KernelLog console, Duration deadline) {
         var line = new MarkedStream();
         var port = new Serial16550(Port.COM2, line);
         builder.device(port, PlatformAml.serial(Port.COM2));
-        return new GuestShell(
+        var shell = new GuestShell(
                 AgentLink.overLine(port.input(), line), line, () -> console.tail(LINES_SHOWN), deadline);
+        return new Control(shell, () -> {});
     }
 
     private void start() throws InterruptedException {

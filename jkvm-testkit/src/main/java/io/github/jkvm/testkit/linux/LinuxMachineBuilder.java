@@ -39,8 +39,20 @@ public final class LinuxMachineBuilder {
     private static final List<String> PORT_MODULES = List.of("virtio_mmio", "virtio_console");
 
     private static final List<String> FOLDERS = List.of(
-            "bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin", "usr/sbin", "usr/lib",
-            "usr/lib64", "mnt");
+            "bin",
+            "dev",
+            "etc",
+            "proc",
+            "root",
+            "run",
+            "sbin",
+            "sys",
+            "tmp",
+            "usr/bin",
+            "usr/sbin",
+            "usr/lib",
+            "usr/lib64",
+            "mnt");
 
     private final RootFiles files = new RootFiles();
     private final Set<String> loadedModules = new LinkedHashSet<>();
@@ -290,19 +302,16 @@ public final class LinuxMachineBuilder {
             needed.addAll(PORT_MODULES);
         }
         modules.addTo(all, needed);
-        all.data(
-                "guest/settings",
-                """
+        all.data("guest/settings", """
                 CHANNEL=%s
                 CHANNEL_NAME=%s
                 CHANNEL_MODULES='%s'
                 MODULES='%s'
-                """
-                        .formatted(
-                                channel == ControlChannel.CONSOLE_PORT ? "ports" : "serial",
-                                ControlPorts.NAME,
-                                loadable(PORT_MODULES, modules),
-                                loadable(loadedModules, modules)));
+                """.formatted(
+                        channel == ControlChannel.CONSOLE_PORT ? "ports" : "serial",
+                        ControlPorts.NAME,
+                        loadable(PORT_MODULES, modules),
+                        loadable(loadedModules, modules)));
         return all.archive();
     }
 
@@ -317,8 +326,8 @@ public final class LinuxMachineBuilder {
     }
 
     private static byte[] resource(String name) throws IOException {
-        try (InputStream script = Objects.requireNonNull(
-                LinuxMachineBuilder.class.getResourceAsStream(name), "a resource is missing")) {
+        try (InputStream script =
+                Objects.requireNonNull(LinuxMachineBuilder.class.getResourceAsStream(name), "a resource is missing")) {
             return script.readAllBytes();
         }
     }

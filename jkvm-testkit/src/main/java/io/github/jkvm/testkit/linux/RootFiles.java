@@ -24,6 +24,9 @@ final class RootFiles {
     private static final int LINK = 0120777;
     private static final int MODES = 0177777;
 
+    /** The last file, by which a guest knows that it has all. */
+    private static final String COMPLETE = "complete";
+
     /** At least what a file's header takes, with what fills up the blocks. */
     private static final int HEADER = 128;
 
@@ -97,8 +100,8 @@ final class RootFiles {
     private static String relative(String path) {
         String name = path.startsWith("/") ? path.substring(1) : path;
         if (!PATH.matcher(name).matches()) {
-            throw new IllegalArgumentException(
-                    "'" + path + "' names no file in the guest; give an absolute path without '.', '..' and double slashes");
+            throw new IllegalArgumentException("'" + path
+                    + "' names no file in the guest; give an absolute path without '.', '..' and double slashes");
         }
         return name.startsWith("lib/") || name.startsWith("lib64/") ? "usr/" + name : name;
     }
@@ -108,14 +111,16 @@ final class RootFiles {
         link("lib", "usr/lib");
         link("lib64", "usr/lib64");
         long size = entries.entrySet().stream()
-                .mapToLong(entry -> entry.getValue().contents.length + 2L * entry.getKey().length() + HEADER)
+                .mapToLong(entry ->
+                        entry.getValue().contents.length + 2L * entry.getKey().length() + HEADER)
                 .sum();
         if (size > MOST) {
             throw new IllegalArgumentException("the guest's files have " + size + " bytes together, and at most " + MOST
                     + " can be there at the boot; give it the rest with LinuxMachine.copyIn or on a disk");
         }
         var bytes = new ByteArrayOutputStream((int) size);
-        try (var archive = new CpioArchiveOutputStream(bytes, CpioConstants.FORMAT_NEW, CpioConstants.BLOCK_SIZE, "UTF-8")) {
+        try (var archive =
+                new CpioArchiveOutputStream(bytes, CpioConstants.FORMAT_NEW, CpioConstants.BLOCK_SIZE, "UTF-8")) {
             for (Map.Entry<String, Entry> file : entries.entrySet()) {
                 byte[] contents = file.getValue().contents;
                 var entry = new CpioArchiveEntry(CpioConstants.FORMAT_NEW, file.getKey(), contents.length);
@@ -124,6 +129,11 @@ final class RootFiles {
                 archive.write(contents);
                 archive.closeArchiveEntry();
             }
+            // The kernel goes on with what it could unpack; process 1 looks for what comes last.
+            var last = new CpioArchiveEntry(CpioConstants.FORMAT_NEW, COMPLETE, 0);
+            last.setMode(DATA);
+            archive.putArchiveEntry(last);
+            archive.closeArchiveEntry();
         }
         return bytes.toByteArray();
     }

@@ -141,8 +141,8 @@ class AgentTest {
     @Test
     void killsACommandWithItsChildren() throws Exception {
         assertThatExceptionOfType(AssertionError.class)
-                .isThrownBy(() -> shell.execute(GuestCommand.of("echo so far; sleep 1000 | sleep 1000")
-                        .withDeadline(Duration.ofMillis(500))))
+                .isThrownBy(() -> shell.execute(
+                        GuestCommand.of("echo so far; sleep 1000 | sleep 1000").withDeadline(Duration.ofMillis(500))))
                 .withMessageStartingWith("the command has not ended within PT0.5S, and was killed")
                 .withMessageContaining("-- command --\necho so far; sleep")
                 .withMessageContaining("-- standard output --\nso far")
@@ -175,7 +175,8 @@ class AgentTest {
         };
         assertThatExceptionOfType(AssertionError.class)
                 .isThrownBy(() -> shell.run(GuestCommand.of("echo text").withOutputTo(full)))
-                .withMessageStartingWith("the stream for its standard output has refused it: java.io.IOException: full");
+                .withMessageStartingWith(
+                        "the stream for its standard output has refused it: java.io.IOException: full");
         assertThatExceptionOfType(AssertionError.class)
                 .isThrownBy(() -> shell.run(GuestCommand.of("cat").withInput(folder.resolve("none"))))
                 .withMessageStartingWith("its input can't be read: java.nio.file.NoSuchFileException");

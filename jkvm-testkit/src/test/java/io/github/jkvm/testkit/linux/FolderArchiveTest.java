@@ -64,7 +64,9 @@ class FolderArchiveTest {
         assertThat(target.resolve("closed/" + "d".repeat(150))).hasBinaryContent(new byte[] {0, 1, -1});
         assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(target.resolve("closed"))))
                 .isEqualTo("r-x------");
-        assertThat(Files.getLastModifiedTime(target.resolve("closed")).toInstant().getEpochSecond())
+        assertThat(Files.getLastModifiedTime(target.resolve("closed"))
+                        .toInstant()
+                        .getEpochSecond())
                 .isEqualTo(Files.getLastModifiedTime(closed).toInstant().getEpochSecond());
         assertThat(Files.readSymbolicLink(target.resolve("link"))).isEqualTo(Path.of("/nowhere"));
     }

@@ -35,8 +35,20 @@ class MarkedStreamTest {
     @Provide
     Arbitrary<String> hostile() {
         return Arbitraries.of(
-                        "\0", "\0ab", "\0ab-12", "\0ab-13 0\n", "\0ab-12 x\n", "\0ab-12 \n", "\0ab-12 1234\n", "\0ab-12 07x", "\0ab-12 0",
-                        "ab-12 0\n", "text", "\n", " ", "\u00ff")
+                        "\0",
+                        "\0ab",
+                        "\0ab-12",
+                        "\0ab-13 0\n",
+                        "\0ab-12 x\n",
+                        "\0ab-12 \n",
+                        "\0ab-12 1234\n",
+                        "\0ab-12 07x",
+                        "\0ab-12 0",
+                        "ab-12 0\n",
+                        "text",
+                        "\n",
+                        " ",
+                        "\u00ff")
                 .list()
                 .ofMaxSize(12)
                 .map(parts -> String.join("", parts))

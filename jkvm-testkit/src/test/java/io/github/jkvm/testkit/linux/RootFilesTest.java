@@ -63,12 +63,15 @@ class RootFilesTest {
                         "40755 usr/lib ",
                         "40755 usr/lib/modules ",
                         "40755 usr/lib/modules/1 ",
-                        "100644 usr/lib/modules/1/deep.ko module");
+                        "100644 usr/lib/modules/1/deep.ko module",
+                        "100644 complete ");
     }
 
     @Test
     void areTheSameBytesEachTime() throws IOException {
-        assertThat(files().archive()).isEqualTo(files().archive()).isEqualTo(files().copy().archive());
+        assertThat(files().archive())
+                .isEqualTo(files().archive())
+                .isEqualTo(files().copy().archive());
     }
 
     @Test
