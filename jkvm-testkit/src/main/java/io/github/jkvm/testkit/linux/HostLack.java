@@ -22,11 +22,11 @@ final class HostLack {
         return new TestAbortedException(what);
     }
 
-    static boolean skipsFail() {
+    private static boolean skipsFail() {
         return "fail".equals(System.getProperty(RequiresKvm.SKIPS_PROPERTY));
     }
 
-    static String text(String what) {
+    private static String text(String what) {
         return "this host can't run the test, and -D" + RequiresKvm.SKIPS_PROPERTY + "=fail forbids skipping: " + what;
     }
 
