@@ -176,8 +176,8 @@ public final class GuestShell {
             String messages =
                     execute(GuestCommand.of("dmesg | tail -n " + LINES_SHOWN)).output();
             String diagnosis = ConsoleDiagnosis.of(messages);
-            throw new AssertionError((diagnosis.isEmpty() ? "" : diagnosis + "\n") + result
-                    + "\n-- the guest's dmesg --\n" + messages);
+            throw new AssertionError(
+                    (diagnosis.isEmpty() ? "" : diagnosis + "\n") + result + "\n-- the guest's dmesg --\n" + messages);
         }
         return result.output().replaceFirst("\n+$", "");
     }

@@ -103,6 +103,8 @@ final class HostPrograms {
 
     /** Debian's /lib is a link to /usr/lib, here as in the guest; but the name of the file itself is the one that is looked for. */
     private static Path inRealFolder(Path file) throws IOException {
-        return Objects.requireNonNull(file.getParent(), "a library is in a folder").toRealPath().resolve(file.getFileName());
+        return Objects.requireNonNull(file.getParent(), "a library is in a folder")
+                .toRealPath()
+                .resolve(file.getFileName());
     }
 }

@@ -111,8 +111,8 @@ public final class LinuxMachine implements AutoCloseable {
         var line = new MarkedStream();
         var port = new Serial16550(Port.COM2, line);
         builder.device(port, PlatformAml.serial(Port.COM2));
-        var shell = new GuestShell(
-                AgentLink.overLine(port.input(), line), line, () -> console.tail(LINES_SHOWN), deadline);
+        var shell =
+                new GuestShell(AgentLink.overLine(port.input(), line), line, () -> console.tail(LINES_SHOWN), deadline);
         return new Control(shell, () -> {});
     }
 
