@@ -15,6 +15,9 @@ final class AgentLink {
     /** The guest starts a process for each part. */
     private static final int PART = 1 << 18;
 
+    /** Bytes of a script and its input that a serial line takes at once: a tty has no flow control here, and loses what does not fit its buffers. */
+    static final int MOST_OVER_LINE = 60_000;
+
     private final OutputStream requests;
     private final OutputStream input;
     private final MarkedStream output;
@@ -56,6 +59,23 @@ final class AgentLink {
         }
     }
 
+    /**
+     * Refuses a command that does not fit the channel.
+     *
+     * @throws IllegalArgumentException if its script is too long
+     */
+    void check(GuestCommand command) {
+        int length = command.request().length;
+        if (isOneLine() && length > MOST_OVER_LINE) {
+            throw new IllegalArgumentException("a script of " + length + " bytes " + tooMuch());
+        }
+    }
+
+    private static String tooMuch() {
+        return "is more than the " + MOST_OVER_LINE + " bytes that the serial line takes of a command and its input;"
+                + " use ControlChannel.CONSOLE_PORT, or give the guest files with the builder";
+    }
+
     /** Has a command run. Does not wait for the guest. */
     void start(RunningCommand running) {
         if (isOneLine()) {
@@ -89,13 +109,13 @@ final class AgentLink {
             ask("run " + running.word() + " " + script.length + " " + kind, script);
             running.asked();
             if (source != null && isOneLine()) {
-                sendInput(source, running);
+                sendInput(source, running, MOST_OVER_LINE - script.length);
             }
         } finally {
             writing.unlock();
         }
         if (source != null && !isOneLine()) {
-            sendInput(source, running);
+            sendInput(source, running, Long.MAX_VALUE);
         }
     }
 
@@ -105,8 +125,8 @@ final class AgentLink {
         requests.flush();
     }
 
-    private void sendInput(GuestCommand.Input source, RunningCommand running) throws IOException {
-        var parts = new Parts(running);
+    private void sendInput(GuestCommand.Input source, RunningCommand running, long room) throws IOException {
+        var parts = new Parts(running, room);
         try (var buffered = new BufferedOutputStream(parts, PART)) {
             source.writeTo(buffered);
         } catch (IOException e) {
@@ -126,10 +146,12 @@ final class AgentLink {
     /** Sends input in parts, each after its size. Refuses it once the command has ended. */
     private final class Parts extends OutputStream {
         private final RunningCommand running;
+        private long room;
         private @Nullable IOException failure;
 
-        Parts(RunningCommand running) {
+        Parts(RunningCommand running, long room) {
             this.running = running;
+            this.room = room;
         }
 
         @Override
@@ -144,6 +166,10 @@ final class AgentLink {
                     throw new IOException("the command has ended");
                 }
                 int count = Math.min(PART, length - at);
+                room -= count;
+                if (room < 0) {
+                    throw new IOException("it " + tooMuch());
+                }
                 try {
                     input.write((count + "\n").getBytes(StandardCharsets.US_ASCII));
                     input.write(bytes, offset + at, count);

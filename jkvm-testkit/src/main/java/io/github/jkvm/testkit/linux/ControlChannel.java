@@ -11,8 +11,8 @@ public enum ControlChannel {
     CONSOLE_PORT,
     /**
      * The second serial port, whose driver is part of the kernel. For tests that count the guest's devices, that take away the driver of
-     * virtio, or that have a console of their own. It is slow, since each byte is an exit of the guest; standard error comes when the command
-     * has ended; and a command that does not take its input can't be killed.
+     * virtio, or that have a console of their own. It is slow, since each byte is an exit of the guest; a script and its input have 60 000 bytes at
+     * most; standard error comes when the command has ended; and a command that does not take its input can't be killed.
      */
     SERIAL
 }

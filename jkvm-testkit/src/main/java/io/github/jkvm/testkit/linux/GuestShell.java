@@ -118,8 +118,10 @@ public final class GuestShell {
      * @param command what is to run
      * @return the command, whose end is to be waited for with {@link RunningCommand#await}
      * @throws IllegalStateException if another command has not ended, or no one has waited for its end
+     * @throws IllegalArgumentException if its script is longer than a {@link ControlChannel#SERIAL} takes
      */
     public RunningCommand begin(GuestCommand command) {
+        link.check(command);
         var begun = new RunningCommand(this, command, UUID.randomUUID().toString());
         synchronized (this) {
             if (current != null) {

@@ -2,6 +2,7 @@ package io.github.jkvm.testkit.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.ByteArrayOutputStream;
@@ -117,7 +118,7 @@ class AgentTest {
 
     @Test
     void feedsCommandsThatTakeAllSomeOrNothing() throws Exception {
-        byte[] input = new byte[700_000];
+        byte[] input = new byte[channel == ControlChannel.SERIAL ? 50_000 : 700_000];
         new SplittableRandom(3).nextBytes(input);
         var back = new ByteArrayOutputStream();
         shell.run(GuestCommand.of("cat").withInput(input).withOutputTo(back));
@@ -127,6 +128,23 @@ class AgentTest {
         assertThat(shell.run(GuestCommand.of("echo on").withInput(input))).isEqualTo("on");
         assertThat(shell.run(GuestCommand.of("wc -c").withInput(""))).isEqualTo("0");
         assertThat(run("cat; echo empty")).isEqualTo("empty");
+    }
+
+    @Test
+    void saysWhenASerialLineCantTakeACommand() throws Exception {
+        byte[] input = new byte[60_000];
+        if (channel == ControlChannel.SERIAL) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> run("#".repeat(60_000)))
+                    .withMessageContaining("is more than the 60000 bytes that the serial line takes");
+            assertThatExceptionOfType(AssertionError.class)
+                    .isThrownBy(() -> shell.run(GuestCommand.of("cat").withInput(input)))
+                    .withMessageContaining("is more than the 60000 bytes that the serial line takes");
+        } else {
+            assertThat(run("#".repeat(60_000))).isEmpty();
+            assertThat(shell.run(GuestCommand.of("wc -c").withInput(input))).isEqualTo("60000");
+        }
+        assertThat(run("echo next")).isEqualTo("next");
     }
 
     @Test
