@@ -293,8 +293,8 @@ class LinuxGuestTest {
         assertThatExceptionOfType(AssertionError.class)
                 .isThrownBy(() -> LinuxMachine.builder()
                         .channel(channel)
-                        .memory(64L << 20)
-                        .file("/root/large", new byte[40 << 20])
+                        .memory(160L << 20)
+                        .file("/root/large", new byte[64 << 20])
                         .start())
                 .withMessageContaining("give it more with memory(bytes)");
         assertThatIllegalArgumentException()
