@@ -28,11 +28,17 @@ public interface Device extends AutoCloseable {
     default void reset() {}
 
     /**
-     * Writes down all that the guest can see of the device. Called with no vCPU running.
+     * Brings the work under way to an end and writes down all that the guest can see of the device, which then leaves the guest's memory and
+     * interrupts alone until {@link #resume()}. Called with no vCPU running, and on the thread of {@link Bus#eventLoop()}, on which nothing else
+     * runs before {@link #resume()} either; where the bus has no loop, or nothing came to it yet, on any thread.
      *
      * @param state where to put it
+     * @throws IllegalStateException if the device can't be saved now; the text says why and what to do
      */
     default void save(DeviceState state) {}
+
+    /** Goes on after {@link #save}, whether that succeeded or not. */
+    default void resume() {}
 
     /**
      * Takes over a state written by {@link #save}. Called after {@link #attach}, with no vCPU running. Treats it as untrusted.

@@ -103,6 +103,19 @@ public interface Hypervisor extends AutoCloseable {
      */
     Vm createVm();
 
+    /**
+     * Creates zeroed bytes that memory of guests can begin as ({@link MemoryBacking#copyOf}). They take memory of the host only where something was
+     * written.
+     *
+     * @param size size in bytes, a multiple of the page size
+     * @param name a name for it that the host shows, without NUL, at most 249 bytes
+     * @return the image, to be closed by the caller; closing the hypervisor does not close it
+     * @throws IllegalArgumentException if the size or the name is out of range
+     * @throws IllegalStateException if this hypervisor is closed
+     * @throws HypervisorException if the host can't give the memory
+     */
+    MemoryImage createMemoryImage(long size, String name);
+
     /** Closes every VM made from this hypervisor, then the hypervisor itself. Closing twice does nothing. */
     @Override
     void close();

@@ -84,6 +84,28 @@ public sealed interface MemoryBacking {
         }
     }
 
+    /**
+     * A part of an image, of which this memory begins as a copy. Pages are copied when they are first written.
+     *
+     * @param image the image, which may be closed once the memory is there
+     * @param offset where the part begins, in bytes, a multiple of the page size
+     * @param size size in bytes, a multiple of the page size
+     */
+    record Copy(MemoryImage image, long offset, long size) implements MemoryBacking {
+        /**
+         * Checks the parts.
+         *
+         * @throws IllegalArgumentException if the part is not inside the image
+         */
+        public Copy {
+            checkSize(size, HOST_PAGES);
+            if (offset < 0 || offset > image.size() - size) {
+                throw new IllegalArgumentException("memory of " + size + " bytes from offset " + offset
+                        + " is not inside the image, which has " + image.size() + " bytes");
+            }
+        }
+    }
+
     /** Where writes to a file's memory go. */
     enum Sharing {
         /** To the file, seen by all who have mapped it. */
@@ -154,6 +176,19 @@ public sealed interface MemoryBacking {
      */
     static MemoryBacking copyOnWriteFile(Path path, long offset, long size) {
         return new File(path, offset, size, Sharing.COPY_ON_WRITE);
+    }
+
+    /**
+     * Returns memory that begins as a copy of a part of an image.
+     *
+     * @param image the image
+     * @param offset where the part begins, in bytes
+     * @param size size in bytes
+     * @return the backing
+     * @throws IllegalArgumentException if the part is not inside the image
+     */
+    static MemoryBacking copyOf(MemoryImage image, long offset, long size) {
+        return new Copy(image, offset, size);
     }
 
     private static void checkSize(long size, long pageSize) {

@@ -56,6 +56,9 @@ public record SpecialRegisters(
     /** CR4: physical address extension. */
     public static final long CR4_PAE = 1 << 5;
 
+    /** CR4: Intel's virtualization is switched on. */
+    public static final long CR4_VMXE = 1 << 13;
+
     /** EFER: system calls. */
     public static final long EFER_SCE = 1;
 
@@ -64,6 +67,9 @@ public record SpecialRegisters(
 
     /** EFER: long mode active. */
     public static final long EFER_LMA = 1 << 10;
+
+    /** EFER: AMD's virtualization is switched on. */
+    public static final long EFER_SVME = 1 << 12;
 
     /**
      * Checks the parts.

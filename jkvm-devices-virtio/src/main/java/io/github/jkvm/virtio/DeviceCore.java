@@ -405,6 +405,14 @@ final class DeviceCore {
         });
     }
 
+    /** Goes on after {@link #save}: doorbells that rang meanwhile may have been taken as served. */
+    void resume() {
+        for (int i = 0; i < queues.length; i++) {
+            int index = i;
+            later(() -> notifyQueue(index));
+        }
+    }
+
     synchronized void restore(DeviceState state) {
         reset();
         try {
@@ -438,10 +446,7 @@ final class DeviceCore {
         status.set(saved);
         live = (saved & DeviceStatus.DRIVER_OK) != 0;
         device.restore(state);
-        for (int i = 0; i < queues.length; i++) {
-            int index = i;
-            later(() -> notifyQueue(index));
-        }
+        resume();
     }
 
     /** Stops the device for good: on return its code is not running and will not be run. It is to be closed once its doorbells are. */

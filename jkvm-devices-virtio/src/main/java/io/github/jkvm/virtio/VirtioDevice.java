@@ -241,7 +241,8 @@ public abstract class VirtioDevice implements AutoCloseable {
     protected void configWritten(int offset, int length) {}
 
     /**
-     * Brings the work under way to an end, so that no chain is in flight: it is to be saved. Goes on as before when next notified.
+     * Brings the work under way to an end, so that no chain is in flight: it is to be saved. Each queue is {@link #notified} when the device is
+     * to go on.
      */
     protected void quiesce() {}
 

@@ -150,6 +150,13 @@ public final class VirtioMmio implements Device {
     }
 
     @Override
+    public void resume() {
+        if (core != null) {
+            core.resume();
+        }
+    }
+
+    @Override
     public void restore(DeviceState state) {
         if (core != null && registers != null) {
             core.restore(state);

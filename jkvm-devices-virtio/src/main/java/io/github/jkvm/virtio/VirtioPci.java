@@ -105,6 +105,13 @@ public final class VirtioPci implements Device {
     }
 
     @Override
+    public void resume() {
+        if (attached != null) {
+            attached.resume();
+        }
+    }
+
+    @Override
     public void restore(DeviceState state) {
         if (attached != null) {
             attached.restore(state);
@@ -250,6 +257,10 @@ public final class VirtioPci implements Device {
             common.save(state);
             interrupt.save(state);
             window.save(state);
+        }
+
+        void resume() {
+            core.resume();
         }
 
         void restore(DeviceState state) {

@@ -42,6 +42,7 @@ record HostMemory(
             case MemoryBacking.Anonymous anonymous -> anonymous(anonymous);
             case MemoryBacking.Memfd memfd -> memfd(memfd);
             case MemoryBacking.File file -> file(file);
+            case MemoryBacking.Copy copy -> copy(copy);
         };
     }
 
@@ -103,6 +104,18 @@ record HostMemory(
             file.close();
             throw failure;
         }
+    }
+
+    private static HostMemory copy(MemoryBacking.Copy backing) {
+        if (!(backing.image() instanceof KvmMemoryImage image)) {
+            throw new IllegalArgumentException(
+                    "image " + backing.image()
+                            + " was not made by KVM on this host; create it with the hypervisor whose memory begins as its copy");
+        }
+        int flags = MappedMemory.MAP_PRIVATE | MappedMemory.MAP_NORESERVE;
+        HostMemory memory = map(backing, flags, image.file(), backing.offset());
+        // The file stays the image's; the mapping keeps its pages.
+        return new HostMemory(memory.arena, memory.segment, null, MappedPages.of(backing, memory.segment, null));
     }
 
     private static OwnedFd open(Path path, int access) {

@@ -2,6 +2,8 @@ package io.github.jkvm.kvm;
 
 import io.github.jkvm.Capability;
 import io.github.jkvm.Hypervisor;
+import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.MemoryImage;
 import io.github.jkvm.kvm.ffi.Errno;
 import io.github.jkvm.kvm.ffi.Libc;
 import io.github.jkvm.kvm.ffi.OwnedFd;
@@ -98,6 +100,20 @@ public class KvmHypervisor implements Hypervisor {
     public int maxVCpuIds() {
         int ids = checkExtension(Capabilities.KVM_CAP_MAX_VCPU_ID);
         return ids > 0 ? ids : maxVCpus();
+    }
+
+    @Override
+    public MemoryImage createMemoryImage(long size, String name) {
+        synchronized (vms) {
+            if (closed) {
+                throw new IllegalStateException(description() + " is closed");
+            }
+        }
+        if (size % pageSize != 0) {
+            throw new IllegalArgumentException(
+                    "memory image of " + size + " bytes must be a multiple of the page size " + pageSize);
+        }
+        return new KvmMemoryImage(HostMemory.of(MemoryBacking.memfd(size, name)));
     }
 
     @Override

@@ -34,8 +34,8 @@ record MappedPages(
             // The pages are the file's: as long as it has them, letting go of the mapping gives nothing back.
             case MemoryBacking.Memfd memfd ->
                 new MappedPages(segment, size(memfd.pageSize()), MappedMemory.MADV_REMOVE, Remains.ZEROS, shared);
-            // What a user keeps in a file is not the guest's to throw away.
-            case MemoryBacking.File _ ->
+            // What a user keeps in a file or an image is not the guest's to throw away.
+            case MemoryBacking.File _, MemoryBacking.Copy _ ->
                 new MappedPages(
                         segment,
                         size(MemoryBacking.HOST_PAGES),

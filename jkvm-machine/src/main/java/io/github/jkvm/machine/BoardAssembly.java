@@ -3,6 +3,7 @@ package io.github.jkvm.machine;
 import io.github.jkvm.Bus;
 import io.github.jkvm.Capability;
 import io.github.jkvm.Device;
+import io.github.jkvm.DeviceState;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.InterruptRoute;
 import io.github.jkvm.PlatformSlots;
@@ -24,6 +25,11 @@ import io.github.jkvm.machine.device.ResetControl;
 import io.github.jkvm.machine.device.Serial16550;
 import io.github.jkvm.machine.pci.PciHost;
 import io.github.jkvm.machine.pci.PciLayout;
+import io.github.jkvm.machine.snapshot.CpuState;
+import io.github.jkvm.machine.snapshot.CpuStates;
+import io.github.jkvm.machine.snapshot.HostFit;
+import io.github.jkvm.machine.snapshot.SavedMachine;
+import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.FpuState;
 import io.github.jkvm.x86.LapicState;
 import io.github.jkvm.x86.Msr;
@@ -87,7 +93,9 @@ final class BoardAssembly {
     private final X86Hypervisor hypervisor;
     private final Consumer<GuestRequest> requests;
     private final X86Vm vm;
+    private final LazyEventLoop loop;
     private final VmBus bus;
+    private final List<List<CpuidEntry>> cpuids = new ArrayList<>();
     private final List<Device> devices = new ArrayList<>();
     private final List<Aml> descriptions = new ArrayList<>();
     private final ConsoleBuffer output = new ConsoleBuffer(Console.CAPACITY);
@@ -101,7 +109,8 @@ final class BoardAssembly {
         // Before there is a VM to be closed: another architecture is refused here.
         this.hypervisor = X86Hypervisor.of(options.hypervisor());
         this.vm = X86Vm.of(hypervisor.createVm());
-        this.bus = new VmBus(vm, new LazyEventLoop(vm, options.name() + "-devices"));
+        this.loop = new LazyEventLoop(vm, options.name() + "-devices");
+        this.bus = new VmBus(vm, loop);
     }
 
     /** Makes the machine. Closes all that was made if something fails. */
@@ -118,6 +127,13 @@ final class BoardAssembly {
 
     private BuiltBoard assemble() {
         boolean pc = options.board() == Board.PC;
+        MachineSnapshot origin = options.origin();
+        if (origin != null) {
+            List<String> missing = HostFit.missing(hypervisor, origin.machine());
+            if (!missing.isEmpty()) {
+                throw new IncompatibleSnapshotException(missing);
+            }
+        }
 
         // 1. The pages KVM needs for itself, before any vCPU: KVM refuses the first later, and the first vCPU fills
         // them in.
@@ -153,10 +169,22 @@ final class BoardAssembly {
         descriptions.addAll(options.descriptions());
         slots.taken().forEach(slot -> descriptions.add(PlatformAml.slot(slot)));
 
+        if (origin != null) {
+            return board(goOn(origin.machine()), null);
+        }
+
         // 5. The kernel with all that it is handed: memory map, ACPI tables, command line, initrd, modules.
         LoadedKernel kernel = pc ? loadForPc() : load(BootParameters.builder(MemoryMap.of(vm.memory())));
+        return board(enterKernel(kernel), kernel);
+    }
 
-        // 6. The vCPUs. On a PC the first one starts and the others wait in KVM for its start-up message.
+    private BuiltBoard board(List<X86VCpu> vcpus, @Nullable LoadedKernel kernel) {
+        return new BuiltBoard(vm, vcpus, cpuids, bus, loop, devices, kernel, console, output, power);
+    }
+
+    /** Makes the vCPUs. On a PC the first one starts and the others wait in KVM for its start-up message. */
+    private List<X86VCpu> enterKernel(LoadedKernel kernel) {
+        boolean pc = options.board() == Board.PC;
         List<X86VCpu> vcpus = new ArrayList<>();
         var cpus = new CpuTopology(
                 hypervisor.supportedCpuid(),
@@ -165,7 +193,8 @@ final class BoardAssembly {
         for (int id = 0; id < options.vcpus(); id++) {
             X86VCpu vcpu = vm.createVCpu(id);
             // CPUID first: it decides which model-specific and control registers the vCPU has.
-            vcpu.setCpuid(cpus.cpuidOf(id));
+            cpuids.add(cpus.cpuidOf(id));
+            vcpu.setCpuid(cpuids.get(id));
             if (pc) {
                 setUpLikeFirmware(vcpu);
             }
@@ -174,7 +203,39 @@ final class BoardAssembly {
             }
             vcpus.add(vcpu);
         }
-        return new BuiltBoard(vm, vcpus, bus, devices, kernel, console, output, power);
+        return vcpus;
+    }
+
+    /**
+     * Makes the vCPUs and gives all their saved states: vCPUs first, since setting a local APIC may raise what the interrupt controllers then settle; devices
+     * last, since they may interrupt at once.
+     */
+    private List<X86VCpu> goOn(SavedMachine saved) {
+        var states = new CpuStates(hypervisor, options.board() == Board.PC);
+        List<X86VCpu> vcpus = new ArrayList<>();
+        for (CpuState state : saved.cpus()) {
+            X86VCpu vcpu = vm.createVCpu(vcpus.size());
+            states.apply(vcpu, state);
+            cpuids.add(state.cpuid());
+            vcpus.add(vcpu);
+        }
+        saved.chips().apply(vm);
+        // Nothing of a device that has its state runs before all have theirs.
+        loop.runAlone(() -> devices.forEach(device -> restore(device, saved)));
+        return vcpus;
+    }
+
+    private static void restore(Device device, SavedMachine saved) {
+        DeviceState state = saved.devices().get(device.name());
+        if (state == null) {
+            throw new BadSnapshotException("snapshot: section 'device " + device.name() + "' is missing");
+        }
+        try {
+            device.restore(state);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(
+                    "device '" + device.name() + "' does not take its saved state: " + e.getMessage(), e);
+        }
     }
 
     /**

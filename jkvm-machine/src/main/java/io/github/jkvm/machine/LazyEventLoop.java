@@ -5,6 +5,8 @@ import io.github.jkvm.EventLoop;
 import io.github.jkvm.EventSource;
 import io.github.jkvm.Vm;
 import java.time.Duration;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -51,6 +53,41 @@ final class LazyEventLoop implements EventLoop {
     @Override
     public synchronized boolean inLoop() {
         return loop != null && loop.inLoop();
+    }
+
+    /**
+     * Runs code on the loop's thread, so that nothing else runs there meanwhile, and waits for it. While no loop was started, it runs on this thread.
+     *
+     * @throws IllegalStateException if the loop is closed
+     */
+    void runAlone(Runnable code) {
+        EventLoop now;
+        synchronized (this) {
+            now = loop;
+        }
+        if (now == null || now.inLoop()) {
+            code.run();
+            return;
+        }
+        var task = new FutureTask<>(code, null);
+        now.execute(task);
+        boolean interrupted = false;
+        while (true) {
+            try {
+                task.get();
+                break;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            } catch (ExecutionException e) {
+                if (e.getCause() instanceof Error error) {
+                    throw error;
+                }
+                throw (RuntimeException) e.getCause();
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     @Override

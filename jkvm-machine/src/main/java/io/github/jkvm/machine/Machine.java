@@ -8,6 +8,7 @@ import io.github.jkvm.machine.MachineExit.Reason;
 import io.github.jkvm.machine.boot.LoadedKernel;
 import io.github.jkvm.machine.device.AcpiPm;
 import io.github.jkvm.machine.device.GuestRequest;
+import io.github.jkvm.machine.snapshot.CpuState;
 import io.github.jkvm.x86.X86VCpu;
 import io.github.jkvm.x86.X86Vm;
 import java.lang.System.Logger.Level;
@@ -47,7 +48,9 @@ public final class Machine implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofSeconds(5);
 
     private final String name;
+    private final MachineBuilder options;
     private final RunState state;
+    private final Object snapshotting = new Object();
     private final BuiltBoard board;
     private final @Nullable Duration deadline;
     private final List<Thread> threads = new ArrayList<>();
@@ -61,7 +64,13 @@ public final class Machine implements AutoCloseable {
         this.deadline = options.deadline();
         this.state = state;
         this.board = board;
+        this.options = options;
         board.vcpus().forEach(state::add);
+        MachineSnapshot origin = options.origin();
+        if (origin != null) {
+            List<CpuState> cpus = origin.machine().cpus();
+            board.vcpus().stream().filter(vcpu -> cpus.get(vcpu.id()).halted()).forEach(state::noteHalted);
+        }
     }
 
     /**
@@ -72,6 +81,17 @@ public final class Machine implements AutoCloseable {
      */
     public static MachineBuilder builder(Hypervisor hypervisor) {
         return new MachineBuilder(hypervisor);
+    }
+
+    /**
+     * Begins to describe what a machine that goes on from a snapshot is connected to.
+     *
+     * @param hypervisor runs it; must stay open as long as the machine
+     * @param snapshot where it goes on; may be restored any number of times, and be closed once the machine is built
+     * @return a builder
+     */
+    public static RestoreBuilder restore(Hypervisor hypervisor, MachineSnapshot snapshot) {
+        return new RestoreBuilder(hypervisor, snapshot);
     }
 
     static Machine assemble(MachineBuilder options) {
@@ -102,8 +122,10 @@ public final class Machine implements AutoCloseable {
                     "machine " + name + " was stopped before it was started; build another one");
         }
         started = true;
-        state.expect(board.vcpus().size());
-        for (X86VCpu vcpu : board.vcpus()) {
+        List<X86VCpu> running =
+                board.vcpus().stream().filter(vcpu -> !state.hasHalted(vcpu)).toList();
+        state.expect(running.size());
+        for (X86VCpu vcpu : running) {
             var runner = new VCpuRunner(vcpu, board.bus(), state, board.output()::end);
             threads.add(Thread.ofPlatform()
                     .name(name + "-vcpu" + vcpu.id())
@@ -186,6 +208,30 @@ public final class Machine implements AutoCloseable {
         return state.isPaused();
     }
 
+    /**
+     * Takes a snapshot. The guest stands still meanwhile, also for its own clock but for the paravirtual one of a machine restored from it, and then goes on
+     * as it was: running, paused, or not yet started. Takes as long as it takes to copy the memory that the guest has used.
+     *
+     * @return the snapshot, to be closed by the caller
+     * @throws IllegalStateException if the machine has ended or is closed, a device can't be saved now, or this is a vCPU's thread; the machine goes on
+     * @throws io.github.jkvm.HypervisorException if the host has no room for the copy; the machine goes on
+     */
+    public MachineSnapshot snapshot() {
+        synchronized (snapshotting) {
+            synchronized (this) {
+                if (closing) {
+                    throw new IllegalStateException("machine " + name + " is closed; take the snapshot before");
+                }
+            }
+            state.hold();
+            try {
+                return Capture.of(options, board, state);
+            } finally {
+                state.release();
+            }
+        }
+    }
+
     /** Ends the run with {@link Reason#STOPPED}, without waiting. Does nothing if it has ended. */
     public void stop() {
         state.end(MachineExit.of(Reason.STOPPED, "by the host"));
@@ -231,9 +277,15 @@ public final class Machine implements AutoCloseable {
      * Returns where the kernel was put and how it is entered.
      *
      * @return the kernel
+     * @throws UnsupportedOperationException if the machine was restored from a snapshot, and so enters none
      */
     public LoadedKernel kernel() {
-        return board.kernel();
+        LoadedKernel kernel = board.kernel();
+        if (kernel == null) {
+            throw new UnsupportedOperationException(
+                    "machine " + name + " goes on from a snapshot; ask the machine that was built with a kernel");
+        }
+        return kernel;
     }
 
     /**
@@ -246,7 +298,8 @@ public final class Machine implements AutoCloseable {
     }
 
     /**
-     * Returns the vCPUs. Their registers can be read while they don't run: when the machine is paused or has ended.
+     * Returns the vCPUs. Their registers can be read while they don't run: when the machine is paused or has ended. A snapshot has their answers to
+     * {@code cpuid} as the board has set them.
      *
      * @return an immutable list, in order of their ids
      */
@@ -290,8 +343,11 @@ public final class Machine implements AutoCloseable {
         try {
             alarm.cancel(false);
             threads.forEach(Machine::joinUninterruptibly);
-            for (Device device : board.devices().reversed()) {
-                closeQuietly(device);
+            // After a snapshot that is being taken.
+            synchronized (snapshotting) {
+                for (Device device : board.devices().reversed()) {
+                    closeQuietly(device);
+                }
             }
             // Last: devices may still use memory, interrupts and doorbells while they are closed.
             board.vm().close();

@@ -11,6 +11,7 @@ import io.github.jkvm.machine.boot.CommandLine;
 import io.github.jkvm.machine.boot.GuestRange;
 import io.github.jkvm.machine.boot.KernelImage;
 import io.github.jkvm.machine.boot.MemoryMap;
+import io.github.jkvm.machine.snapshot.GuestContents;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.lang.foreign.Arena;
@@ -54,6 +55,7 @@ public final class MachineBuilder {
     private @Nullable MemorySegment initrd;
     private @Nullable OutputStream consoleOutput;
     private @Nullable Duration deadline;
+    private @Nullable MachineSnapshot origin;
     private boolean built;
 
     MachineBuilder(Hypervisor hypervisor) {
@@ -257,7 +259,7 @@ public final class MachineBuilder {
         if (built) {
             throw new IllegalStateException("this builder has built its machine; make a new one for the next");
         }
-        if (kernel == null) {
+        if (kernel == null && origin == null) {
             throw new IllegalStateException("no kernel: give the builder one with kernel(KernelImage.read(path))");
         }
         int most = hypervisor.maxVCpus();
@@ -280,6 +282,17 @@ public final class MachineBuilder {
         }
     }
 
+    /** Has the machine go on where a snapshot was taken, instead of entering a kernel. */
+    MachineBuilder from(MachineSnapshot snapshot) {
+        origin = snapshot;
+        return this;
+    }
+
+    @Nullable
+    MachineSnapshot origin() {
+        return origin;
+    }
+
     Hypervisor hypervisor() {
         return hypervisor;
     }
@@ -297,6 +310,9 @@ public final class MachineBuilder {
     }
 
     MemoryBacking backing(GuestRange range) {
+        if (origin != null) {
+            return origin.contents().backing(GuestContents.offsetOf(ram(), range), range.size());
+        }
         return sharedMemory
                 ? MemoryBacking.memfd(range.size(), "jkvm memory at " + range.address())
                 : MemoryBacking.anonymous(range.size());

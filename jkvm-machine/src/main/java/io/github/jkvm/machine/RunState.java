@@ -27,6 +27,8 @@ final class RunState {
     private final Set<Thread> inGuest = new HashSet<>();
     private int alive;
     private boolean paused;
+    private int holds;
+    private final Set<VCpu> halted = new HashSet<>();
     private @Nullable MachineExit exit;
 
     /** Adds a vCPU that is interrupted on every change. */
@@ -48,7 +50,7 @@ final class RunState {
     boolean enterGuest() {
         lock.lock();
         try {
-            while (paused && exit == null) {
+            while ((paused || holds > 0) && exit == null) {
                 changed.awaitUninterruptibly();
             }
             if (exit != null) {
@@ -116,6 +118,67 @@ final class RunState {
         }
     }
 
+    /**
+     * Stops the vCPUs and waits until all have, whatever {@link #resume} is called for meanwhile.
+     *
+     * @throws IllegalStateException if the run has ended, or this is a thread of a vCPU
+     */
+    void hold() {
+        lock.lock();
+        try {
+            if (inGuest.contains(Thread.currentThread())) {
+                throw new IllegalStateException(
+                        "a device's code on a vCPU's thread can't take a snapshot, as that vCPU is amid an instruction; let another thread do it");
+            }
+            holds++;
+        } finally {
+            lock.unlock();
+        }
+        interrupt();
+        lock.lock();
+        try {
+            while (!inGuest.isEmpty() && exit == null) {
+                changed.awaitUninterruptibly();
+            }
+            if (exit != null) {
+                holds--;
+                throw new IllegalStateException("the machine has ended: " + exit + "; take the snapshot while it runs");
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Takes back one {@link #hold}. */
+    void release() {
+        lock.lock();
+        try {
+            holds--;
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Notes that a vCPU has halted where nothing wakes it. */
+    void noteHalted(VCpu vcpu) {
+        lock.lock();
+        try {
+            halted.add(vcpu);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    boolean hasHalted(VCpu vcpu) {
+        lock.lock();
+        try {
+            return halted.contains(vcpu);
+        } finally {
+            lock.unlock();
+        }
+    }
+
     void resume() {
         lock.lock();
         try {
@@ -129,7 +192,7 @@ final class RunState {
     boolean isPaused() {
         lock.lock();
         try {
-            return paused && exit == null;
+            return (paused || holds > 0) && exit == null;
         } finally {
             lock.unlock();
         }

@@ -85,7 +85,10 @@ final class VCpuRunner implements Runnable {
             case VmExit.Nmi ignored -> true;
             case VmExit.BusLock ignored -> true;
             case VmExit.Notify notify when (notify.flags() & NOTIFY_CONTEXT_INVALID) == 0 -> true;
-            case VmExit.Halt ignored -> false;
+            case VmExit.Halt ignored -> {
+                state.noteHalted(vcpu);
+                yield false;
+            }
             case VmExit.Shutdown ignored -> end(MachineExit.of(Reason.TRIPLE_FAULT, withRegisters("triple fault")));
             case VmExit.SystemEvent event -> end(systemEvent(event));
             default -> end(MachineExit.error(withRegisters("stopped with " + exit), null));

@@ -538,11 +538,6 @@ public abstract sealed class VhostUserDevice extends VirtioDevice permits VhostU
             throw new IllegalStateException(
                     "device " + name() + " can't be saved now: its back end is gone; start another one and try again");
         }
-        for (int i = 0; i < queues; i++) {
-            if (queue(i).isActive()) {
-                queue(i).notifyLater();
-            }
-        }
     }
 
     @Override

@@ -2,6 +2,7 @@ package io.github.jkvm.testkit.scripted;
 
 import io.github.jkvm.Capability;
 import io.github.jkvm.HypervisorException;
+import io.github.jkvm.MemoryImage;
 import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.Msr;
 import io.github.jkvm.x86.X86Hypervisor;
@@ -209,6 +210,12 @@ public final class ScriptedHypervisor implements X86Hypervisor {
     public int maxMemoryRegions() {
         checkOpen();
         return regionLimit;
+    }
+
+    @Override
+    public MemoryImage createMemoryImage(long size, String name) {
+        checkOpen();
+        return ScriptedMemory.createImage(size, name);
     }
 
     @Override

@@ -5,6 +5,7 @@ import io.github.jkvm.GuestAddress;
 import io.github.jkvm.GuestMemory;
 import io.github.jkvm.HypervisorException;
 import io.github.jkvm.MemoryBacking;
+import io.github.jkvm.MemoryImage;
 import io.github.jkvm.MemoryRegion;
 import java.io.IOException;
 import java.lang.System.Logger;
@@ -72,10 +73,43 @@ final class ScriptedMemory {
         }
     }
 
-    private static MemorySegment map(MemoryBacking backing, Arena arena) {
-        if (!(backing instanceof MemoryBacking.File file)) {
-            return allocate(backing.size(), arena);
+    static MemoryImage createImage(long size, String name) {
+        // Checks name and size as for memory with a name.
+        checkAligned("image size", MemoryBacking.memfd(size, name).size(), Long.toString(size));
+        @SuppressWarnings("MustBeClosed") // closed with the image
+        Arena arena = Arena.ofShared();
+        try {
+            return new Image(name, arena, allocate(size, arena));
+        } catch (RuntimeException | Error failure) {
+            arena.close();
+            throw failure;
         }
+    }
+
+    private record Image(String name, Arena arena, MemorySegment segment) implements MemoryImage {
+        @Override
+        public long size() {
+            return segment.byteSize();
+        }
+
+        @Override
+        public void close() {
+            if (arena.scope().isAlive()) {
+                arena.close();
+            }
+        }
+    }
+
+    private static MemorySegment map(MemoryBacking backing, Arena arena) {
+        return switch (backing) {
+            case MemoryBacking.Anonymous _, MemoryBacking.Memfd _ -> allocate(backing.size(), arena);
+            case MemoryBacking.Copy copy ->
+                allocate(copy.size(), arena).copyFrom(copy.image().segment().asSlice(copy.offset(), copy.size()));
+            case MemoryBacking.File file -> map(file, arena);
+        };
+    }
+
+    private static MemorySegment map(MemoryBacking.File file, Arena arena) {
         return switch (file.sharing()) {
             case SHARED -> open(file, MapMode.READ_WRITE, arena, StandardOpenOption.READ, StandardOpenOption.WRITE);
             case COPY_ON_WRITE -> {

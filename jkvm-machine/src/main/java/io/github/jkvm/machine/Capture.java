@@ -1,0 +1,89 @@
+package io.github.jkvm.machine;
+
+import io.github.jkvm.Device;
+import io.github.jkvm.DeviceState;
+import io.github.jkvm.HypervisorException;
+import io.github.jkvm.machine.snapshot.ChipState;
+import io.github.jkvm.machine.snapshot.CpuState;
+import io.github.jkvm.machine.snapshot.CpuStates;
+import io.github.jkvm.machine.snapshot.MemoryContents;
+import io.github.jkvm.machine.snapshot.SavedMachine;
+import io.github.jkvm.x86.X86Hypervisor;
+import io.github.jkvm.x86.X86VCpu;
+import java.lang.System.Logger.Level;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Objects;
+import java.util.SequencedMap;
+import java.util.concurrent.atomic.AtomicReference;
+
+/** Takes a snapshot of a board whose vCPUs stand still. */
+final class Capture {
+    private static final System.Logger LOG = System.getLogger(Machine.class.getName());
+
+    private final MachineBuilder options;
+    private final BuiltBoard board;
+    private final RunState state;
+
+    private Capture(MachineBuilder options, BuiltBoard board, RunState state) {
+        this.options = options;
+        this.board = board;
+        this.state = state;
+    }
+
+    static MachineSnapshot of(MachineBuilder options, BuiltBoard board, RunState state) {
+        var capture = new Capture(options, board, state);
+        AtomicReference<MachineSnapshot> taken = new AtomicReference<>();
+        // On the thread of the devices, so that none of them does anything between the first state and the last byte of
+        // memory.
+        board.loop().runAlone(() -> taken.set(capture.take()));
+        return Objects.requireNonNull(taken.get());
+    }
+
+    private MachineSnapshot take() {
+        List<Device> touched = new ArrayList<>();
+        try {
+            // First: what they bring to an end may still write memory and interrupt.
+            SequencedMap<String, DeviceState> devices = new LinkedHashMap<>();
+            for (Device device : board.devices()) {
+                touched.add(device);
+                var saved = new DeviceState(1);
+                device.save(saved);
+                if (devices.put(device.name(), saved) != null) {
+                    throw new IllegalStateException("two devices are named '" + device.name()
+                            + "', and a snapshot tells them apart by name; give each its own");
+                }
+            }
+            boolean pc = options.board() == Board.PC;
+            var states = new CpuStates(X86Hypervisor.of(options.hypervisor()), pc);
+            List<CpuState> cpus = new ArrayList<>();
+            for (X86VCpu vcpu : board.vcpus()) {
+                cpus.add(states.capture(vcpu, board.cpuids().get(vcpu.id()), state.hasHalted(vcpu)));
+            }
+            ChipState chips = ChipState.capture(board.vm(), pc, pc && options.has(PcDevice.TIMER));
+            var shape = new SavedMachine.Shape(
+                    options.board(),
+                    options.memory(),
+                    pc ? Arrays.stream(PcDevice.values()).filter(options::has).toList() : List.of(),
+                    options.devices().stream().map(Device::name).toList(),
+                    System.currentTimeMillis());
+            MemoryContents contents =
+                    MemoryContents.copy(options.hypervisor(), board.vm().memory(), options.ram());
+            return MachineSnapshot.inMemory(new SavedMachine(shape, List.copyOf(cpus), chips, devices), contents);
+        } finally {
+            touched.forEach(Device::resume);
+            board.vcpus().forEach(Capture::tellOfPause);
+        }
+    }
+
+    /** Keeps the guest's watchdogs from barking at the time that it has missed. */
+    private static void tellOfPause(X86VCpu vcpu) {
+        try {
+            vcpu.notifyPaused();
+        } catch (HypervisorException e) {
+            LOG.log(Level.TRACE, "vCPU " + vcpu.id() + " has no paravirtual clock to tell of the pause", e);
+        }
+    }
+}
