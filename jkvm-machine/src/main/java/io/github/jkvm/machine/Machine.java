@@ -339,6 +339,11 @@ public final class Machine implements AutoCloseable {
         }
     }
 
+    /** Has something done once this machine is closed, on the thread that closes it; at once if it is closed already. */
+    void whenClosed(Runnable action) {
+        var ignored = closed.thenRun(action);
+    }
+
     private void finishClosing() {
         try {
             alarm.cancel(false);

@@ -1,17 +1,25 @@
 package io.github.jkvm.it.machine;
 
+import static io.github.jkvm.testkit.asm.Mem.bytePtr;
+import static io.github.jkvm.testkit.asm.Mem.dwordPtr;
 import static io.github.jkvm.testkit.asm.Mem.mem;
+import static io.github.jkvm.testkit.asm.Reg16.BX;
 import static io.github.jkvm.testkit.asm.Reg16.DX;
 import static io.github.jkvm.testkit.asm.Reg16.SI;
 import static io.github.jkvm.testkit.asm.Reg32.EAX;
 import static io.github.jkvm.testkit.asm.Reg32.EBP;
+import static io.github.jkvm.testkit.asm.Reg32.EBX;
 import static io.github.jkvm.testkit.asm.Reg32.ECX;
 import static io.github.jkvm.testkit.asm.Reg32.EDI;
 import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.Hypervisor;
+import io.github.jkvm.machine.BadSnapshotException;
 import io.github.jkvm.machine.Board;
 import io.github.jkvm.machine.Machine;
 import io.github.jkvm.machine.MachineBuilder;
@@ -19,6 +27,7 @@ import io.github.jkvm.machine.MachineExit.Reason;
 import io.github.jkvm.machine.MachineSnapshot;
 import io.github.jkvm.machine.boot.EntryMode;
 import io.github.jkvm.machine.boot.FlatImage;
+import io.github.jkvm.machine.device.DebugConsole;
 import io.github.jkvm.testkit.RequiresKvm;
 import io.github.jkvm.testkit.asm.Assembler;
 import io.github.jkvm.testkit.asm.Label;
@@ -26,6 +35,7 @@ import io.github.jkvm.testkit.asm.Mode;
 import io.github.jkvm.x86.Registers;
 import java.io.ByteArrayOutputStream;
 import java.io.OutputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -35,6 +45,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -195,6 +206,214 @@ class SnapshotTest {
                     }
                 }
             }
+        }
+    }
+
+    /** Counts up the double word at {@link Guests#RESULT} for ever. */
+    private static Machine counting() {
+        Machine machine = builder(Board.MICRO, Guests.COUNT).build();
+        machine.start();
+        awaitCountAbove(machine, 0);
+        return machine;
+    }
+
+    private static int count(Machine machine) {
+        return machine.memory().readInt(Guests.RESULT);
+    }
+
+    private static void awaitCountAbove(Machine machine, int count) {
+        while (Integer.compareUnsigned(count(machine), count) <= 0) {
+            Thread.onSpinWait();
+        }
+    }
+
+    @Test
+    void clonesBeginAlikeAndGoOnApart() throws Exception {
+        try (Machine origin = counting();
+                MachineSnapshot snapshot = origin.snapshot()) {
+            int there = snapshotCount(snapshot);
+            List<Machine> clones = new ArrayList<>();
+            try {
+                for (int i = 0; i < 50; i++) {
+                    clones.add(Machine.restore(hypervisor, snapshot).build());
+                }
+                assertThat(clones).allSatisfy(clone -> assertThat(count(clone)).isEqualTo(there));
+                clones.subList(1, 50).forEach(Machine::start);
+                clones.subList(1, 50).forEach(clone -> awaitCountAbove(clone, there));
+                assertThat(count(clones.getFirst())).isEqualTo(there);
+                clones.getFirst().start();
+                awaitCountAbove(clones.getFirst(), there);
+                assertThat(snapshotCount(snapshot)).isEqualTo(there);
+            } finally {
+                clones.forEach(Machine::close);
+            }
+            awaitCountAbove(origin, there);
+        }
+    }
+
+    private static int snapshotCount(MachineSnapshot snapshot) {
+        try (Machine clone = Machine.restore(hypervisor, snapshot).build()) {
+            return count(clone);
+        }
+    }
+
+    @Test
+    void clonesOutliveTheSnapshotAndCanBeSnapshotsThemselves() throws Exception {
+        Machine clone;
+        try (Machine origin = counting();
+                MachineSnapshot snapshot = origin.snapshot()) {
+            clone = Machine.restore(hypervisor, snapshot).build();
+        }
+        try (clone) {
+            int there = count(clone);
+            clone.start();
+            awaitCountAbove(clone, there);
+            try (MachineSnapshot second = clone.snapshot();
+                    Machine grandchild = Machine.restore(hypervisor, second).build()) {
+                int later = count(grandchild);
+                assertThat(later).isGreaterThan(there);
+                grandchild.start();
+                awaitCountAbove(grandchild, later);
+            }
+        }
+    }
+
+    @Test
+    void aMachineThatWasNotStartedCanBeASnapshot() throws Exception {
+        var output = new Output(2);
+        try (Machine template = builder(Board.MICRO, Guests.HELLO).build();
+                MachineSnapshot snapshot = template.snapshot();
+                Machine clone = Machine.restore(hypervisor, snapshot)
+                        .consoleOutput(output)
+                        .build()) {
+            clone.start();
+            assertThat(clone.awaitExit(SOON).exitCode()).hasValue(7);
+            assertThat(output.toBytes()).asString().isEqualTo("Hi");
+            assertThatThrownBy(clone::kernel)
+                    .isInstanceOf(UnsupportedOperationException.class)
+                    .hasMessageContaining("goes on from a snapshot");
+        }
+    }
+
+    @Test
+    void aPausedMachineStaysPaused() throws Exception {
+        try (Machine machine = counting()) {
+            machine.pause();
+            int there = count(machine);
+            machine.snapshot().close();
+            assertThat(machine.isPaused()).isTrue();
+            assertThat(count(machine)).isEqualTo(there);
+            machine.resume();
+            awaitCountAbove(machine, there);
+        }
+    }
+
+    /** All but one vCPU halt where nothing wakes them. */
+    @Test
+    void vcpusThatHaveHaltedStayHalted() throws Exception {
+        var a = new Assembler(Mode.BITS16, Guests.LOAD);
+        Label count = a.label("count");
+        a.mov(EAX, 1)
+                .cpuid()
+                .shr(EBX, 24)
+                .mov(bytePtr(mem(BX, Guests.RESULT)), 1)
+                .cmp(EBX, 0)
+                .je(count)
+                .hlt();
+        a.bind(count).inc(dwordPtr(mem(Guests.RESULT + 16))).jmp(count);
+        FlatImage guest = FlatImage.of(a.assemble().bytes(), GuestAddress.of(Guests.LOAD), EntryMode.REAL16);
+        try (Machine machine = builder(Board.MICRO, guest).vcpus(3).build()) {
+            machine.start();
+            while (machine.memory().readInt(Guests.RESULT) != 0x01_01_01
+                    || machine.memory().readInt(Guests.RESULT + 16) == 0) {
+                Thread.onSpinWait();
+            }
+            try (MachineSnapshot snapshot = machine.snapshot();
+                    Machine clone = Machine.restore(hypervisor, snapshot).build()) {
+                assertThat(snapshot.vcpus()).isEqualTo(3);
+                int there = clone.memory().readInt(Guests.RESULT + 16);
+                clone.memory().writeInt(Guests.RESULT, 0);
+                clone.start();
+                while (clone.memory().readInt(Guests.RESULT + 16) == there) {
+                    Thread.onSpinWait();
+                }
+                assertThat(clone.memory().readInt(Guests.RESULT)).isZero();
+            }
+        }
+    }
+
+    @Test
+    void devicesAreGivenByName() throws Exception {
+        var before = new ByteArrayOutputStream();
+        try (Machine machine = builder(Board.MICRO, Guests.COUNT)
+                        .device(new DebugConsole(before))
+                        .build();
+                MachineSnapshot snapshot = machine.snapshot()) {
+            assertThat(snapshot.devices()).containsExactly("debug-console");
+            assertThatIllegalStateException()
+                    .isThrownBy(() -> Machine.restore(hypervisor, snapshot).build())
+                    .withMessageContaining("[debug-console] were not given");
+            var builder = Machine.restore(hypervisor, snapshot).device(new DebugConsole(before));
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> builder.device(new DebugConsole(before)))
+                    .withMessageContaining("given before");
+            builder.build().close();
+        }
+        try (Machine machine = builder(Board.MICRO, Guests.COUNT).build();
+                MachineSnapshot snapshot = machine.snapshot()) {
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> Machine.restore(hypervisor, snapshot).device(new DebugConsole(before)))
+                    .withMessageContaining("the snapshot has no device 'debug-console'");
+        }
+    }
+
+    @Test
+    void whatHasEndedOrIsClosedIsRefused() throws Exception {
+        Machine machine = builder(Board.MICRO, Guests.HELLO).build();
+        try (machine) {
+            machine.start();
+            machine.awaitExit(SOON);
+            assertThatIllegalStateException()
+                    .isThrownBy(machine::snapshot)
+                    .withMessageContaining("the machine has ended");
+        }
+        assertThatIllegalStateException().isThrownBy(machine::snapshot).withMessageContaining("is closed");
+        try (Machine other = counting()) {
+            MachineSnapshot snapshot = other.snapshot();
+            snapshot.close();
+            snapshot.close();
+            assertThatIllegalStateException().isThrownBy(() -> snapshot.save(folder));
+            assertThatIllegalStateException()
+                    .isThrownBy(() -> Machine.restore(hypervisor, snapshot).build())
+                    .withMessageContaining("this snapshot is closed");
+        }
+    }
+
+    @Test
+    void damageIsFoundBeforeAMachineIsMade() throws Exception {
+        try (Machine machine = counting();
+                MachineSnapshot snapshot = machine.snapshot()) {
+            snapshot.save(folder);
+        }
+        Path index = folder.resolve("snapshot");
+        byte[] bytes = Files.readAllBytes(index);
+        bytes[bytes.length / 2] ^= 1;
+        Files.write(index, bytes);
+        assertThatThrownBy(() -> MachineSnapshot.open(folder)).isInstanceOf(BadSnapshotException.class);
+    }
+
+    /** Both may end first; neither may hang or crash. */
+    @Test
+    void closingWhileASnapshotIsTakenIsSafe() throws Exception {
+        for (int i = 0; i < 30; i++) {
+            Machine machine = counting();
+            Thread closer = Thread.ofPlatform().start(machine::close);
+            try {
+                machine.snapshot().close();
+            } catch (IllegalStateException closedFirst) {
+                assertThat(closedFirst).hasMessageMatching(".*(closed|has ended).*");
+            }
+            closer.join();
         }
     }
 }

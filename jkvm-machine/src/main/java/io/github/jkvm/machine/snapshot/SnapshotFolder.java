@@ -46,7 +46,14 @@ public final class SnapshotFolder {
      * @param contents the contents
      * @param verification what finds damage in the contents
      */
-    public record Opened(SavedMachine machine, GuestContents contents, Verification verification) {}
+    public record Opened(SavedMachine machine, GuestContents contents, Verification verification)
+            implements AutoCloseable {
+        /** Closes the contents. */
+        @Override
+        public void close() {
+            contents.close();
+        }
+    }
 
     /** Looks for damage. */
     @FunctionalInterface
