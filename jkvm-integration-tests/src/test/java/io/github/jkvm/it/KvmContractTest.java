@@ -3,6 +3,7 @@ package io.github.jkvm.it;
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.testkit.RequiresKvm;
 import io.github.jkvm.testkit.scripted.ExitContract;
+import io.github.jkvm.testkit.scripted.ImageContract;
 import io.github.jkvm.testkit.scripted.LifetimeContract;
 import io.github.jkvm.testkit.scripted.PairedGuest;
 import io.github.jkvm.testkit.scripted.PartsContract;
@@ -10,7 +11,7 @@ import io.github.jkvm.testkit.scripted.RunContract;
 
 /** KVM keeps the contracts that the testkit's scripted hypervisor keeps, so that what a test finds with the one holds with the other. */
 @RequiresKvm
-class KvmContractTest implements ExitContract, RunContract, LifetimeContract, PartsContract {
+class KvmContractTest implements ExitContract, RunContract, LifetimeContract, PartsContract, ImageContract {
     @Override
     public Hypervisor open(PairedGuest guest) {
         return Hypervisor.open();

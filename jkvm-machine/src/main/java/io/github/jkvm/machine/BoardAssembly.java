@@ -18,6 +18,7 @@ import io.github.jkvm.machine.boot.MemoryMap;
 import io.github.jkvm.machine.device.AcpiPm;
 import io.github.jkvm.machine.device.Cmos;
 import io.github.jkvm.machine.device.DebugExit;
+import io.github.jkvm.machine.device.GenerationId;
 import io.github.jkvm.machine.device.GuestRequest;
 import io.github.jkvm.machine.device.I8042;
 import io.github.jkvm.machine.device.PvPanic;
@@ -56,7 +57,10 @@ final class BoardAssembly {
     private static final GuestAddress TASK_STATE = GuestAddress.of(0xFFFB_D000L);
 
     /** Where the ACPI tables lie: the part of the firmware area that guests search for them. */
-    private static final GuestRange ACPI_SPACE = GuestRange.between(0xE_0000, 0x10_0000);
+    private static final GuestRange ACPI_SPACE = GuestRange.between(0xE_0000, 0xF_F000);
+
+    /** Right behind them: the last page of the firmware area, so that the guest takes it for no memory of its own. */
+    private static final GuestRange GENERATION_ID_SPACE = GuestRange.between(0xF_F000, 0x10_0000);
 
     /** Where devices sit that ACPI tells of: right below the IOAPIC, in the hole for devices. */
     private static final GuestAddress PLATFORM_WINDOW = GuestAddress.of(0xFEB0_0000L);
@@ -67,7 +71,7 @@ final class BoardAssembly {
      * The inputs of the IOAPIC for these devices: those that only the IOAPIC has come first, then those of the 8259s that nothing on this
      * board uses. 16 to 19 are the PCI bus's.
      */
-    private static final List<Integer> PLATFORM_GSIS = List.of(20, 21, 22, 23, 5, 10, 11, 6, 7, 13, 14, 15);
+    private static final List<Integer> PLATFORM_GSIS = List.of(20, 21, 22, 23, 5, 10, 11, 6, 7, 13, 14);
 
     /* KVM_IRQCHIP_* of Linux, arch/x86/include/uapi/asm/kvm.h. */
     private static final int PIC_MASTER = 0;
@@ -277,6 +281,10 @@ final class BoardAssembly {
         if (options.has(PcDevice.EXIT_PORT)) {
             add(bus, new DebugExit(requests));
         }
+        if (options.has(PcDevice.GENERATION_ID)) {
+            add(bus, new GenerationId(GENERATION_ID_SPACE.address()));
+            descriptions.addAll(PlatformAml.generationId(GENERATION_ID_SPACE.address()));
+        }
         power = new AcpiPm(requests);
         add(bus, power);
         var resetControl = new ResetControl(requests);
@@ -319,7 +327,9 @@ final class BoardAssembly {
         List<Integer> apicIds = IntStream.range(0, options.vcpus()).boxed().toList();
         AcpiTables tables = AcpiTables.of(ACPI_SPACE, apicIds, legacy, descriptions, pci);
         tables.writeTo(vm.memory());
-        MemoryMap map = MemoryMap.pc(options.memory()).with(ACPI_SPACE, MemoryMap.Kind.RESERVED);
+        MemoryMap map = MemoryMap.pc(options.memory())
+                .with(ACPI_SPACE, MemoryMap.Kind.RESERVED)
+                .with(GENERATION_ID_SPACE, MemoryMap.Kind.RESERVED);
         if (pci != null) {
             // Linux takes configuration space in memory only where it is told that this is no place for other things.
             map = map.with(pci.configuration(), MemoryMap.Kind.RESERVED);

@@ -15,5 +15,7 @@ public enum PcDevice {
     /** The port by which a guest ends its machine with an exit code. */
     EXIT_PORT,
     /** The PCI bus. */
-    PCI
+    PCI,
+    /** The number by which a guest finds out that it was restored from a snapshot. */
+    GENERATION_ID
 }

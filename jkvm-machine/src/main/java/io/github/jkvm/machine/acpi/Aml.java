@@ -35,6 +35,7 @@ public final class Aml {
     private static final int EXT_OP_PREFIX = 0x5B;
     private static final int ARG_0_OP = 0x68;
     private static final int STORE_OP = 0x70;
+    private static final int NOTIFY_OP = 0x86;
     private static final int EXT_DEVICE_OP = 0x82;
     private static final int RETURN_OP = 0xA4;
 
@@ -135,6 +136,22 @@ public final class Aml {
         out.write(STORE_OP);
         out.writeBytes(value.bytes);
         out.writeBytes(nameString(path).toByteArray());
+        return new Aml(out);
+    }
+
+    /**
+     * Tells the driver of a device of an event (ACPI 6.5, 5.6.6).
+     *
+     * @param path the device
+     * @param event which, a number whose meaning depends on the device from 0x80 on
+     * @return the term
+     * @throws IllegalArgumentException if the name is not one
+     */
+    public static Aml notify(String path, long event) {
+        var out = new ByteArrayOutputStream();
+        out.write(NOTIFY_OP);
+        out.writeBytes(nameString(path).toByteArray());
+        writeInteger(out, event);
         return new Aml(out);
     }
 

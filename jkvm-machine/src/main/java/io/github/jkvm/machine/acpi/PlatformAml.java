@@ -1,10 +1,13 @@
 package io.github.jkvm.machine.acpi;
 
+import io.github.jkvm.GuestAddress;
 import io.github.jkvm.PlatformSlot;
 import io.github.jkvm.machine.device.Cmos;
+import io.github.jkvm.machine.device.GenerationId;
 import io.github.jkvm.machine.device.I8042;
 import io.github.jkvm.machine.device.PvPanic;
 import io.github.jkvm.machine.device.Serial16550;
+import java.util.List;
 
 /** What the devices of a PC board look like in ACPI. */
 public final class PlatformAml {
@@ -71,6 +74,34 @@ public final class PlatformAml {
                         Aml.resources(
                                 AcpiResource.memory(slot.base().value(), slot.size()),
                                 AcpiResource.interrupt(slot.gsi(), AcpiResource.Trigger.EDGE))));
+    }
+
+    /**
+     * Describes the generation id, and the device whose interrupt tells of a change: a "generic event device" (ACPI 6.5, 5.6.9), since the board has no other
+     * place for events.
+     *
+     * @param place where the number is
+     * @return two devices for {@code \_SB}
+     */
+    public static List<Aml> generationId(GuestAddress place) {
+        long address = place.value();
+        return List.of(
+                Aml.device(
+                        "VGEN",
+                        Aml.name("_HID", Aml.string("VMGENCTR")),
+                        Aml.name("_CID", Aml.string("VM_Gen_Counter")),
+                        Aml.name("_DDN", Aml.string("VM_Gen_Counter")),
+                        Aml.name(
+                                "ADDR",
+                                Aml.list(Aml.integer(address & 0xFFFF_FFFFL), Aml.integer(address >>> Integer.SIZE)))),
+                Aml.device(
+                        "GED",
+                        Aml.name("_HID", Aml.string("ACPI0013")),
+                        Aml.name(
+                                "_CRS",
+                                Aml.resources(AcpiResource.interrupt(GenerationId.GSI, AcpiResource.Trigger.EDGE))),
+                        // Only one interrupt comes here, so the argument, its number, is not looked at.
+                        Aml.method("_EVT", 1, Aml.notify("\\_SB.VGEN", 0x80))));
     }
 
     /**
