@@ -12,7 +12,7 @@ final class Bench {
     /**
      * Measures.
      *
-     * @param arguments the C program, and what to measure: {@code exits}, {@code lifecycle}, {@code testkit}
+     * @param arguments the C program, and what to measure: {@code exits}, {@code lifecycle}, {@code testkit}, {@code snapshots}
      */
     public static void main(String[] arguments) throws Exception {
         List<String> figures = Arrays.asList(arguments).subList(1, arguments.length);
@@ -23,9 +23,10 @@ final class Bench {
                     case "exits" -> new ExitCosts(hypervisor).print(peer);
                     case "lifecycle" -> new LifecycleCosts(hypervisor).print(peer);
                     case "testkit" -> new TestkitCosts().print(peer);
+                    case "snapshots" -> new SnapshotCosts(hypervisor).print();
                     default ->
                         throw new IllegalArgumentException(
-                                "there is no figure '" + figure + "'; there are: exits, lifecycle, testkit");
+                                "there is no figure '" + figure + "'; there are: exits, lifecycle, testkit, snapshots");
                 }
             }
         }
