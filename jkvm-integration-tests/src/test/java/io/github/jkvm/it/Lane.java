@@ -1,13 +1,13 @@
 package io.github.jkvm.it;
 
 /** Where the tests run. */
-final class Lane {
+public final class Lane {
     private static final boolean EMULATED = "nested".equals(System.getProperty("jkvm.lane"));
 
     private Lane() {}
 
     /** Tells whether the processor is emulated in software and the JVM spares itself the second compiler. */
-    static boolean isEmulated() {
+    public static boolean isEmulated() {
         return EMULATED;
     }
 
@@ -16,7 +16,7 @@ final class Lane {
      *
      * @param full how often on a real processor
      */
-    static int repeats(int full) {
+    public static int repeats(int full) {
         return EMULATED ? full / 10 : full;
     }
 }

@@ -19,6 +19,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.Hypervisor;
+import io.github.jkvm.it.Lane;
 import io.github.jkvm.machine.BadSnapshotException;
 import io.github.jkvm.machine.Board;
 import io.github.jkvm.machine.Machine;
@@ -56,6 +57,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 @Timeout(120)
 class SnapshotTest {
     private static final Duration SOON = Duration.ofSeconds(60);
+    private static final int CLONES = Lane.repeats(50);
     private static final int ROUNDS = 40;
     private static final int DATA = 0x4000;
     private static final int WORDS = 64;
@@ -164,7 +166,7 @@ class SnapshotTest {
     @ParameterizedTest
     @EnumSource(Board.class)
     void runSnapshotRestoreRunEndsLikeARunWithoutASnapshot(Board board) throws Exception {
-        for (long seed = 0; seed < 8; seed++) {
+        for (long seed = 0; seed < Lane.repeats(8); seed++) {
             FlatImage guest = calculation(seed, ROUNDS);
             Outcome whole;
             var all = new Output(0);
@@ -223,7 +225,7 @@ class SnapshotTest {
 
     private static void awaitCountAbove(Machine machine, int count) {
         while (Integer.compareUnsigned(count(machine), count) <= 0) {
-            Thread.onSpinWait();
+            Thread.yield();
         }
     }
 
@@ -234,12 +236,12 @@ class SnapshotTest {
             int there = snapshotCount(snapshot);
             List<Machine> clones = new ArrayList<>();
             try {
-                for (int i = 0; i < 50; i++) {
+                for (int i = 0; i < CLONES; i++) {
                     clones.add(Machine.restore(hypervisor, snapshot).build());
                 }
                 assertThat(clones).allSatisfy(clone -> assertThat(count(clone)).isEqualTo(there));
-                clones.subList(1, 50).forEach(Machine::start);
-                clones.subList(1, 50).forEach(clone -> awaitCountAbove(clone, there));
+                clones.subList(1, CLONES).forEach(Machine::start);
+                clones.subList(1, CLONES).forEach(clone -> awaitCountAbove(clone, there));
                 assertThat(count(clones.getFirst())).isEqualTo(there);
                 clones.getFirst().start();
                 awaitCountAbove(clones.getFirst(), there);
@@ -326,7 +328,7 @@ class SnapshotTest {
             machine.start();
             while (machine.memory().readInt(Guests.RESULT) != 0x01_01_01
                     || machine.memory().readInt(Guests.RESULT + 16) == 0) {
-                Thread.onSpinWait();
+                Thread.yield();
             }
             try (MachineSnapshot snapshot = machine.snapshot();
                     Machine clone = Machine.restore(hypervisor, snapshot).build()) {
@@ -335,7 +337,7 @@ class SnapshotTest {
                 clone.memory().writeInt(Guests.RESULT, 0);
                 clone.start();
                 while (clone.memory().readInt(Guests.RESULT + 16) == there) {
-                    Thread.onSpinWait();
+                    Thread.yield();
                 }
                 assertThat(clone.memory().readInt(Guests.RESULT)).isZero();
             }
@@ -405,7 +407,7 @@ class SnapshotTest {
     /** Both may end first; neither may hang or crash. */
     @Test
     void closingWhileASnapshotIsTakenIsSafe() throws Exception {
-        for (int i = 0; i < 30; i++) {
+        for (int i = 0; i < Lane.repeats(30); i++) {
             Machine machine = counting();
             Thread closer = Thread.ofPlatform().start(machine::close);
             try {
