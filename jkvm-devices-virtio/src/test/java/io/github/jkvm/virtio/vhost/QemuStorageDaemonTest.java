@@ -24,6 +24,9 @@ import org.junit.jupiter.api.io.TempDir;
 /** A disk that QEMU's storage daemon serves, driven without a hypervisor. */
 @Timeout(60)
 class QemuStorageDaemonTest {
+    /** What no device writes. */
+    private static final byte NO_STATUS = 0x55;
+
     private static final int IN = 0;
     private static final int OUT = 1;
     private static final int QUEUES = 3;
@@ -77,16 +80,19 @@ class QemuStorageDaemonTest {
         Buffer data =
                 type == OUT ? from.buffers().readable(content) : from.buffers().writable(content.length);
         Buffer status = from.buffers().writable(1);
-        from.memory().writeByte(status.address(), (byte) 0x55);
+        from.memory().writeByte(status.address(), NO_STATUS);
         from.queue(queue).add(from.buffers().readable(header), data, status);
         from.kick(queue);
         return new Sent(queue, data, status);
     }
 
+    /** Waits for this request's status, since requests of one queue may be completed in any order. */
     private static void await(VirtioDriver by, Sent sent) {
         by.loop().runUntil(() -> {
             by.loop().checkSources();
-            return by.queue(sent.queue()).takeUsed().isPresent();
+            by.queue(sent.queue()).takeUsed();
+            byte status = by.memory().readByte(sent.status().address());
+            return status != NO_STATUS;
         });
         assertThat(by.memory().readByte(sent.status().address())).as("status").isZero();
     }

@@ -225,7 +225,7 @@ class SnapshotTest {
 
     private static void awaitCountAbove(Machine machine, int count) {
         while (Integer.compareUnsigned(count(machine), count) <= 0) {
-            Thread.yield();
+            Thread.onSpinWait();
         }
     }
 
@@ -328,7 +328,7 @@ class SnapshotTest {
             machine.start();
             while (machine.memory().readInt(Guests.RESULT) != 0x01_01_01
                     || machine.memory().readInt(Guests.RESULT + 16) == 0) {
-                Thread.yield();
+                Thread.onSpinWait();
             }
             try (MachineSnapshot snapshot = machine.snapshot();
                     Machine clone = Machine.restore(hypervisor, snapshot).build()) {
@@ -337,7 +337,7 @@ class SnapshotTest {
                 clone.memory().writeInt(Guests.RESULT, 0);
                 clone.start();
                 while (clone.memory().readInt(Guests.RESULT + 16) == there) {
-                    Thread.yield();
+                    Thread.onSpinWait();
                 }
                 assertThat(clone.memory().readInt(Guests.RESULT)).isZero();
             }

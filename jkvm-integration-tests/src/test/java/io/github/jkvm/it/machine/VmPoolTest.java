@@ -67,7 +67,7 @@ class VmPoolTest {
             assertThat(taken).doesNotContain(fifth);
             fifth.start();
             while (fifth.memory().readInt(Guests.RESULT) == 0) {
-                Thread.yield();
+                Thread.onSpinWait();
             }
             last = fifth;
             closed = pool;

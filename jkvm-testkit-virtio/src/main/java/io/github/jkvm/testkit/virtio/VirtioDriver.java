@@ -366,6 +366,7 @@ public final class VirtioDriver implements AutoCloseable {
     public DeviceState save() {
         var state = new DeviceState(1);
         device.save(state);
+        device.resume();
         return state;
     }
 
