@@ -112,6 +112,18 @@ public final class GuestShell {
         boot.result();
     }
 
+    /** Has the shell go on with a guest that takes commands already. */
+    void skipBoot() {
+        forget(boot);
+    }
+
+    /** Checks that no command runs. */
+    synchronized void checkIdle(String why) {
+        if (current != null) {
+            throw new IllegalStateException("the guest still runs: " + current + "\nwait for its end " + why);
+        }
+    }
+
     /**
      * Starts a command. The next one can be started when this one has been waited for.
      *

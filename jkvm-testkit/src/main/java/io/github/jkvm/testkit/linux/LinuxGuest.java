@@ -11,8 +11,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
  * Gives a test a {@link LinuxMachine} that has booted and takes commands.
  *
  * <ul>
- *   <li>On a <b>static field</b>: one machine for all tests of the class, booted before its {@code @BeforeAll} methods. Mostly what is wanted,
- *       since a boot takes its time.
+ *   <li>On a <b>static field</b>: one machine for all tests of the class, booted before its {@code @BeforeAll} methods.
  *   <li>On an <b>instance field</b>: a fresh machine for each test.
  *   <li>On a <b>parameter</b> of a test or of a {@code @BeforeEach} method: a fresh machine for each test; the two get different ones.
  * </ul>
@@ -28,6 +27,8 @@ import org.junit.jupiter.api.extension.ExtendWith;
  *     }
  * }
  * }
+ *
+ * <p>Only the first machine of its properties boots ({@link Boot#ONCE}), so that a fresh machine for each test costs little.
  *
  * <p>Devices are given to a machine by {@link LinuxMachine#builder()}. Where the host can't boot it, the tests are skipped as {@link
  * RequiresLinuxGuest} says. When a test fails, the end of each of its machines' kernel logs is added to the failure.
@@ -93,4 +94,11 @@ public @interface LinuxGuest {
      * @return the channel
      */
     ControlChannel channel() default ControlChannel.CONSOLE_PORT;
+
+    /**
+     * Returns how often it is booted.
+     *
+     * @return once for all machines of the same properties, unless it says otherwise
+     */
+    Boot boot() default Boot.ONCE;
 }

@@ -1,6 +1,5 @@
 package io.github.jkvm.testkit.linux;
 
-import io.github.jkvm.testkit.internal.Durations;
 import java.lang.reflect.Field;
 import java.lang.reflect.Modifier;
 import java.util.List;
@@ -85,16 +84,14 @@ public final class LinuxGuestExtension
 
     /** Boots a machine that JUnit closes when the context ends. */
     private static LinuxMachine boot(LinuxGuest wanted, ExtensionContext context) throws InterruptedException {
-        LinuxMachine machine = LinuxMachine.builder()
-                .modules(wanted.modules())
-                .modulesAtHand(wanted.modulesAtHand())
-                .programs(wanted.programs())
-                .memory(wanted.memory())
-                .vcpus(wanted.vcpus())
-                .commandLine(wanted.commandLine())
-                .deadline(Durations.parse(wanted.deadline()))
-                .channel(wanted.channel())
-                .start();
+        LinuxMachine machine = switch (wanted.boot()) {
+            case ONCE ->
+                context.getRoot()
+                        .getStore(NAMESPACE)
+                        .getOrComputeIfAbsent(BootedGuests.class, type -> new BootedGuests(), BootedGuests.class)
+                        .start(wanted);
+            case EACH -> BootedGuests.boot(wanted);
+        };
         context.getStore(NAMESPACE)
                 .getOrComputeIfAbsent(context.getUniqueId(), id -> new Machines(), Machines.class)
                 .add(machine);

@@ -1,9 +1,13 @@
 package io.github.jkvm.testkit.linux;
 
+import io.github.jkvm.Device;
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.machine.Machine;
 import io.github.jkvm.machine.MachineBuilder;
 import io.github.jkvm.machine.MachineExit;
+import io.github.jkvm.machine.MachineSnapshot;
+import io.github.jkvm.machine.RestoreBuilder;
+import io.github.jkvm.machine.acpi.Aml;
 import io.github.jkvm.machine.acpi.PlatformAml;
 import io.github.jkvm.machine.device.Serial16550;
 import io.github.jkvm.machine.device.Serial16550.Port;
@@ -48,14 +52,21 @@ public final class LinuxMachine implements AutoCloseable {
     private final Machine machine;
     private final GuestShell shell;
     private final KernelLog console;
+    private final ControlChannel channel;
     private final Duration deadline;
 
     private LinuxMachine(
-            Hypervisor hypervisor, Machine machine, GuestShell shell, KernelLog console, Duration deadline) {
+            Hypervisor hypervisor,
+            Machine machine,
+            GuestShell shell,
+            KernelLog console,
+            ControlChannel channel,
+            Duration deadline) {
         this.hypervisor = hypervisor;
         this.machine = machine;
         this.shell = shell;
         this.console = console;
+        this.channel = channel;
         this.deadline = deadline;
     }
 
@@ -83,11 +94,8 @@ public final class LinuxMachine implements AutoCloseable {
                     .initrd(MemorySegment.ofArray(files.archive()))
                     .consoleOutput(console);
             settings.forEach(change -> change.accept(builder));
-            Control control = switch (channel) {
-                case CONSOLE_PORT -> overPorts(builder, console, deadline);
-                case SERIAL -> overSerial(builder, console, deadline);
-            };
-            var booted = new LinuxMachine(hypervisor, builder.build(), control.shell(), console, deadline);
+            Control control = Control.over(channel, builder::device, console, deadline);
+            var booted = new LinuxMachine(hypervisor, builder.build(), control.shell(), console, channel, deadline);
             control.listen().run();
             booted.start();
             return booted;
@@ -97,40 +105,91 @@ public final class LinuxMachine implements AutoCloseable {
         }
     }
 
-    /** The shell, and what begins to take the guest's output once there is a machine that will end it. */
-    private record Control(GuestShell shell, Runnable listen) {}
-
-    private static Control overPorts(MachineBuilder builder, KernelLog console, Duration deadline) {
-        var ports = new ControlPorts();
-        builder.device(new VirtioMmio(ports.device()));
-        var shell = new GuestShell(ports.link(), ports.output(), () -> console.tail(LINES_SHOWN), deadline);
-        return new Control(shell, ports::read);
+    /** Has a machine go on from a snapshot that was taken between two commands. */
+    static LinuxMachine goOn(MachineSnapshot snapshot, ControlChannel channel, Duration deadline, Device... devices) {
+        var console = new KernelLog(LOG_SIZE);
+        Hypervisor hypervisor = Hypervisor.open();
+        try {
+            RestoreBuilder builder =
+                    Machine.restore(hypervisor, snapshot).name("linux").consoleOutput(console);
+            for (Device device : devices) {
+                builder.device(device);
+            }
+            Control control = Control.over(channel, (device, description) -> builder.device(device), console, deadline);
+            control.shell().skipBoot();
+            var machine = new LinuxMachine(hypervisor, builder.build(), control.shell(), console, channel, deadline);
+            control.listen().run();
+            machine.run();
+            return machine;
+        } catch (Throwable failure) {
+            hypervisor.close();
+            throw failure;
+        }
     }
 
-    private static Control overSerial(MachineBuilder builder, KernelLog console, Duration deadline) {
-        var line = new MarkedStream();
-        var port = new Serial16550(Port.COM2, line);
-        builder.device(port, PlatformAml.serial(Port.COM2));
-        var shell =
-                new GuestShell(AgentLink.overLine(port.input(), line), line, () -> console.tail(LINES_SHOWN), deadline);
-        return new Control(shell, () -> {});
+    /** The shell, and what begins to take the guest's output once there is a machine that will end it. */
+    private record Control(GuestShell shell, Runnable listen) {
+
+        /** Takes a device, with what describes it to the guest. */
+        private interface Attachment {
+            void add(Device device, Aml... description);
+        }
+
+        static Control over(ControlChannel channel, Attachment machine, KernelLog console, Duration deadline) {
+            return switch (channel) {
+                case CONSOLE_PORT -> overPorts(machine, console, deadline);
+                case SERIAL -> overSerial(machine, console, deadline);
+            };
+        }
+
+        private static Control overPorts(Attachment machine, KernelLog console, Duration deadline) {
+            var ports = new ControlPorts();
+            machine.add(new VirtioMmio(ports.device()));
+            var shell = new GuestShell(ports.link(), ports.output(), () -> console.tail(LINES_SHOWN), deadline);
+            return new Control(shell, ports::read);
+        }
+
+        private static Control overSerial(Attachment machine, KernelLog console, Duration deadline) {
+            var line = new MarkedStream();
+            var port = new Serial16550(Port.COM2, line);
+            machine.add(port, PlatformAml.serial(Port.COM2));
+            var shell = new GuestShell(
+                    AgentLink.overLine(port.input(), line), line, () -> console.tail(LINES_SHOWN), deadline);
+            return new Control(shell, () -> {});
+        }
     }
 
     private void start() throws InterruptedException {
         try {
-            machine.start();
-            Thread.ofPlatform().daemon().name("linux-end").start(() -> {
-                try {
-                    shell.end("the machine has ended: " + machine.awaitExit());
-                } catch (InterruptedException e) {
-                    throw new IllegalStateException("no one interrupts this thread", e);
-                }
-            });
+            run();
             shell.awaitBoot();
         } catch (Throwable failure) {
             machine.close();
             throw failure;
         }
+    }
+
+    private void run() {
+        machine.start();
+        Thread.ofPlatform().daemon().name("linux-end").start(() -> {
+            try {
+                shell.end("the machine has ended: " + machine.awaitExit());
+            } catch (InterruptedException e) {
+                throw new IllegalStateException("no one interrupts this thread", e);
+            }
+        });
+    }
+
+    /**
+     * Takes a snapshot, from which other machines can go on: with the same processes, files and mounts, and what is running in the background. This
+     * machine runs on.
+     *
+     * @return the snapshot, to be closed by the caller
+     * @throws IllegalStateException if a command runs, the machine has ended, or a device can't be saved now
+     */
+    public LinuxSnapshot snapshot() {
+        shell.checkIdle("before a snapshot");
+        return new LinuxSnapshot(machine.snapshot(), channel, deadline);
     }
 
     /**
