@@ -182,7 +182,7 @@ public final class LinuxMachine implements AutoCloseable {
 
     /**
      * Takes a snapshot, from which other machines can go on: with the same processes, files and mounts, and what is running in the background. This
-     * machine runs on.
+     * machine runs on. What its disks hold is not part of it: to copy them as they are at the same moment, pause the {@link #machine()} around both.
      *
      * @return the snapshot, to be closed by the caller
      * @throws IllegalStateException if a command runs, the machine has ended, or a device can't be saved now
