@@ -6,6 +6,8 @@ import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass
 import io.github.jkvm.testkit.MicroGuest;
 import io.github.jkvm.testkit.MicroVm;
 import io.github.jkvm.testkit.RequiresKvm;
+import io.github.jkvm.testkit.linux.LinuxGuest;
+import io.github.jkvm.testkit.linux.LinuxMachine;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -73,6 +75,36 @@ class SkippedGuestsTest {
         }
     }
 
+    /** Not run by itself. */
+    static class LinuxParameterCase {
+        @Test
+        void hasAGuest(@LinuxGuest LinuxMachine machine) {
+            throw new AssertionError("runs");
+        }
+    }
+
+    /** Not run by itself. */
+    static class LinuxFieldCase {
+        @LinuxGuest
+        private LinuxMachine machine;
+
+        @Test
+        void hasAGuest() {
+            throw new AssertionError(machine.consoleTail());
+        }
+    }
+
+    /** Not run by itself. */
+    static class LinuxStaticFieldCase {
+        @LinuxGuest
+        private static LinuxMachine shared;
+
+        @Test
+        void hasAGuest() {
+            throw new AssertionError(shared.consoleTail());
+        }
+    }
+
     /** Runs the cases and prints what became of each. */
     static final class Runner {
         private Runner() {}
@@ -101,6 +133,9 @@ class SkippedGuestsTest {
                                             selectClass(FieldCase.class),
                                             selectClass(StaticFieldCase.class),
                                             selectClass(ClassCase.class),
+                                            selectClass(LinuxParameterCase.class),
+                                            selectClass(LinuxFieldCase.class),
+                                            selectClass(LinuxStaticFieldCase.class),
                                             selectClass(MethodCase.class))
                                     .build(),
                             listener);
@@ -126,7 +161,7 @@ class SkippedGuestsTest {
 
         assertThat(lines)
                 .filteredOn(line -> line.contains(" is skipped: " + REASON))
-                .hasSize(5);
+                .hasSize(8);
         assertThat(lines).noneMatch(line -> line.contains(" fails: "));
         assertThat(lines).anyMatch(line -> line.startsWith("hasNone() ends"));
     }
@@ -138,7 +173,7 @@ class SkippedGuestsTest {
         assertThat(lines).noneMatch(line -> line.contains(" is skipped: "));
         assertThat(lines)
                 .filteredOn(line -> line.contains(" fails: ") && line.contains("forbids skipping: " + REASON))
-                .hasSize(5);
+                .hasSize(8);
         assertThat(lines).anyMatch(line -> line.startsWith("hasNone() ends"));
     }
 }

@@ -37,16 +37,26 @@ final class HostPrograms {
      * @throws org.opentest4j.TestAbortedException if the host has no such program
      */
     static void addTo(RootFiles files, String name) throws IOException {
-        Path program = FOLDERS.stream()
+        Path program = find(name);
+        files.program(program.toString(), contents(program));
+        for (Path library : libraries(program)) {
+            files.program(library.toString(), contents(library));
+        }
+    }
+
+    /**
+     * Finds a program.
+     *
+     * @param name of a program in /usr/sbin, /usr/bin or /usr/lib/qemu
+     * @throws org.opentest4j.TestAbortedException if the host has no such program
+     */
+    static Path find(String name) {
+        return FOLDERS.stream()
                 .map(folder -> folder.resolve(name))
                 .filter(Files::isExecutable)
                 .findFirst()
                 .orElseThrow(() -> HostLack.of("this host has no program '" + name + "' in " + FOLDERS
                         + "; apt-get install the package that has it"));
-        files.program(program.toString(), contents(program));
-        for (Path library : libraries(program)) {
-            files.program(library.toString(), contents(library));
-        }
     }
 
     /**

@@ -1,13 +1,18 @@
 package io.github.jkvm.testkit.linux;
 
+import java.lang.reflect.AnnotatedElement;
 import java.lang.reflect.Field;
 import java.lang.reflect.Modifier;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.BeforeEachCallback;
+import org.junit.jupiter.api.extension.ConditionEvaluationResult;
+import org.junit.jupiter.api.extension.ExecutionCondition;
 import org.junit.jupiter.api.extension.ExtensionConfigurationException;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
@@ -20,11 +25,27 @@ import org.junit.platform.commons.support.ReflectionSupport;
 
 /** Does what {@link LinuxGuest} says; JUnit makes it. */
 public final class LinuxGuestExtension
-        implements BeforeAllCallback, BeforeEachCallback, ParameterResolver, TestExecutionExceptionHandler {
+        implements ExecutionCondition,
+                BeforeAllCallback,
+                BeforeEachCallback,
+                ParameterResolver,
+                TestExecutionExceptionHandler {
     private static final Namespace NAMESPACE = Namespace.create(LinuxGuestExtension.class);
 
     /** Creates the extension. */
     public LinuxGuestExtension() {}
+
+    /** Skips by a condition, since what is thrown where a parameter is made is a failure. */
+    @Override
+    public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
+        Stream<? extends AnnotatedElement> guests = context.getTestMethod()
+                .<Stream<? extends AnnotatedElement>>map(method -> Arrays.stream(method.getParameters()))
+                .orElseGet(() -> context.getTestClass().stream().flatMap(type -> fields(type).stream()));
+        return RequiresLinuxGuestCondition.decide(guests.filter(guest -> guest.isAnnotationPresent(LinuxGuest.class))
+                .flatMap(guest ->
+                        Arrays.stream(guest.getAnnotation(LinuxGuest.class).programs()))
+                .toList());
+    }
 
     @Override
     public void beforeAll(ExtensionContext context) throws InterruptedException {

@@ -1,5 +1,6 @@
 package io.github.jkvm.testkit.linux;
 
+import java.util.List;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
 import org.junit.jupiter.api.extension.ExecutionCondition;
 import org.junit.jupiter.api.extension.ExtensionConfigurationException;
@@ -18,10 +19,21 @@ public final class RequiresLinuxGuestCondition implements ExecutionCondition {
         if (!AnnotationSupport.isAnnotated(context.getElement(), RequiresLinuxGuest.class)) {
             return ConditionEvaluationResult.enabled("needs no Linux guest");
         }
+        return decide(List.of());
+    }
+
+    /**
+     * Decides for guests.
+     *
+     * @param programs of the host that they have
+     */
+    static ConditionEvaluationResult decide(List<String> programs) {
         try {
+            HostLack.requireHypervisor();
             GuestKernel.installed();
             HostPrograms.busybox();
-            return ConditionEvaluationResult.enabled("the host has a kernel and busybox");
+            programs.forEach(HostPrograms::find);
+            return ConditionEvaluationResult.enabled("the host has what the guest needs");
         } catch (TestAbortedException lack) {
             return ConditionEvaluationResult.disabled(lack.getMessage());
         } catch (AssertionError lack) {
