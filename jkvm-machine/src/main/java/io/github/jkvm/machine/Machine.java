@@ -213,10 +213,16 @@ public final class Machine implements AutoCloseable {
      * as it was: running, paused, or not yet started. Takes as long as it takes to copy the memory that the guest has used.
      *
      * @return the snapshot, to be closed by the caller
-     * @throws IllegalStateException if the machine has ended or is closed, a device can't be saved now, or this is a vCPU's thread; the machine goes on
+     * @throws IllegalStateException if the machine has ended or is closed, a device can't be saved now, or this is a thread of
+     *     a vCPU or of the devices; the machine goes on
      * @throws io.github.jkvm.HypervisorException if the host has no room for the copy; the machine goes on
      */
     public MachineSnapshot snapshot() {
+        if (board.loop().inLoop()) {
+            throw new IllegalStateException(
+                    "a device's code on the devices' thread can't take a snapshot, as a vCPU may wait for it; let another"
+                            + " thread do it");
+        }
         synchronized (snapshotting) {
             synchronized (this) {
                 if (closing) {
@@ -328,7 +334,7 @@ public final class Machine implements AutoCloseable {
         synchronized (this) {
             first = !closing;
             closing = true;
-            own = threads.contains(Thread.currentThread());
+            own = threads.contains(Thread.currentThread()) || board.loop().inLoop();
         }
         if (first && own) {
             Thread.ofPlatform().name(name + "-closer").daemon().start(this::finishClosing);

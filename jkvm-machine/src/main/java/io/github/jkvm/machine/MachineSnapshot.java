@@ -7,6 +7,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Supplier;
 
 /**
  * A machine as it was at one moment: vCPUs, memory, interrupt controllers, clocks and devices. {@link Machine#snapshot()} takes one,
@@ -21,6 +23,10 @@ public final class MachineSnapshot implements AutoCloseable {
     private final SavedMachine machine;
     private final GuestContents contents;
     private final SnapshotFolder.Verification verification;
+
+    /** Held for reading by all that use the contents, for writing by who closes them. */
+    private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
+
     private boolean closed;
 
     private MachineSnapshot(SavedMachine machine, GuestContents contents, SnapshotFolder.Verification verification) {
@@ -37,7 +43,8 @@ public final class MachineSnapshot implements AutoCloseable {
      * Opens a snapshot that {@link #save} wrote. The folder may come from anywhere: all that a guest has no business to choose is checked. The contents
      * of the memory are not read before a guest does; {@link #verify()} finds damage in them.
      *
-     * @param folder the folder, whose files must stay as they are until this is closed; a newer snapshot may be saved to it
+     * @param folder the folder, whose files must stay as they are until this is closed: no machine can be restored from it any more once a newer snapshot
+     *     was saved to the folder
      * @return the snapshot, to be closed by the caller
      * @throws java.nio.file.NoSuchFileException if the folder has no snapshot
      * @throws IOException if it can't be read
@@ -56,9 +63,14 @@ public final class MachineSnapshot implements AutoCloseable {
      * @throws IOException if it can't be written, or another snapshot is being saved to the folder; the folder then has what it had
      * @throws IllegalStateException if this snapshot is closed
      */
-    public synchronized void save(Path folder) throws IOException {
-        checkOpen();
-        SnapshotFolder.save(folder, machine, contents.bytes());
+    public void save(Path folder) throws IOException {
+        lock.readLock().lock();
+        try {
+            checkOpen();
+            SnapshotFolder.save(folder, machine, contents.bytes());
+        } finally {
+            lock.readLock().unlock();
+        }
     }
 
     /**
@@ -67,9 +79,8 @@ public final class MachineSnapshot implements AutoCloseable {
      * @throws BadSnapshotException if they differ; the text tells where
      * @throws IllegalStateException if this snapshot is closed
      */
-    public synchronized void verify() {
-        checkOpen();
-        List<String> problems = verification.problems();
+    public void verify() {
+        List<String> problems = whileOpen(verification::problems);
         if (!problems.isEmpty()) {
             throw new BadSnapshotException(String.join("; ", problems));
         }
@@ -124,10 +135,20 @@ public final class MachineSnapshot implements AutoCloseable {
         return machine;
     }
 
-    /** The contents, which stay open as long as this object's monitor is held. */
+    /** The contents, for code that is run {@link #whileOpen}. */
     GuestContents contents() {
-        checkOpen();
         return contents;
+    }
+
+    /** Does something with the contents, which are not closed meanwhile. */
+    <T> T whileOpen(Supplier<T> action) {
+        lock.readLock().lock();
+        try {
+            checkOpen();
+            return action.get();
+        } finally {
+            lock.readLock().unlock();
+        }
     }
 
     private void checkOpen() {
@@ -138,10 +159,15 @@ public final class MachineSnapshot implements AutoCloseable {
 
     /** Gives back the memory that the snapshot takes. Closing twice does nothing. */
     @Override
-    public synchronized void close() {
-        if (!closed) {
-            closed = true;
-            contents.close();
+    public void close() {
+        lock.writeLock().lock();
+        try {
+            if (!closed) {
+                closed = true;
+                contents.close();
+            }
+        } finally {
+            lock.writeLock().unlock();
         }
     }
 

@@ -120,8 +120,6 @@ public final class RestoreBuilder {
         }
         // In the order of then, so that each finds the place that it had.
         snapshot.devices().forEach(name -> machine.device(Objects.requireNonNull(devices.get(name))));
-        synchronized (snapshot) {
-            return machine.build();
-        }
+        return snapshot.whileOpen(machine::build);
     }
 }

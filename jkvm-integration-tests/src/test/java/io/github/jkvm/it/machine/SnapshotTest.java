@@ -42,6 +42,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -416,6 +417,27 @@ class SnapshotTest {
                 assertThat(closedFirst).hasMessageMatching(".*(closed|has ended).*");
             }
             closer.join();
+        }
+    }
+
+    @Test
+    void theDevicesThreadTakesNoSnapshotAndMayCloseTheMachine() throws Exception {
+        try (Machine machine = counting()) {
+            var refusal = new CompletableFuture<Throwable>();
+            machine.bus().eventLoop().execute(() -> {
+                try {
+                    machine.snapshot().close();
+                    refusal.complete(new AssertionError("taken"));
+                } catch (Throwable refused) {
+                    refusal.complete(refused);
+                }
+            });
+            assertThat(refusal.get(60, TimeUnit.SECONDS))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("devices' thread");
+            machine.snapshot().close();
+            machine.bus().eventLoop().execute(machine::close);
+            assertThat(machine.awaitExit().reason()).isEqualTo(Reason.STOPPED);
         }
     }
 }
