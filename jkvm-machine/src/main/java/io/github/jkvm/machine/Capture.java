@@ -60,7 +60,7 @@ final class Capture {
             var states = new CpuStates(X86Hypervisor.of(options.hypervisor()), pc);
             List<CpuState> cpus = new ArrayList<>();
             for (X86VCpu vcpu : board.vcpus()) {
-                cpus.add(states.capture(vcpu, board.cpuids().get(vcpu.id()), state.hasHalted(vcpu)));
+                cpus.add(states.capture(vcpu, board.cpuids().get(vcpu.id()), state.hasHalted(vcpu.id())));
             }
             ChipState chips = ChipState.capture(board.vm(), pc, pc && options.has(PcDevice.TIMER));
             var shape = new SavedMachine.Shape(

@@ -69,7 +69,10 @@ public final class Machine implements AutoCloseable {
         MachineSnapshot origin = options.origin();
         if (origin != null) {
             List<CpuState> cpus = origin.machine().cpus();
-            board.vcpus().stream().filter(vcpu -> cpus.get(vcpu.id()).halted()).forEach(state::noteHalted);
+            board.vcpus().stream()
+                    .map(X86VCpu::id)
+                    .filter(id -> cpus.get(id).halted())
+                    .forEach(state::noteHalted);
         }
     }
 
@@ -122,8 +125,9 @@ public final class Machine implements AutoCloseable {
                     "machine " + name + " was stopped before it was started; build another one");
         }
         started = true;
-        List<X86VCpu> running =
-                board.vcpus().stream().filter(vcpu -> !state.hasHalted(vcpu)).toList();
+        List<X86VCpu> running = board.vcpus().stream()
+                .filter(vcpu -> !state.hasHalted(vcpu.id()))
+                .toList();
         state.expect(running.size());
         for (X86VCpu vcpu : running) {
             var runner = new VCpuRunner(vcpu, board.bus(), state, board.output()::end);

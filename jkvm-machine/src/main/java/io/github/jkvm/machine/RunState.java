@@ -28,7 +28,7 @@ final class RunState {
     private int alive;
     private boolean paused;
     private int holds;
-    private final Set<VCpu> halted = new HashSet<>();
+    private final Set<Integer> halted = new HashSet<>();
     private @Nullable MachineExit exit;
 
     /** Adds a vCPU that is interrupted on every change. */
@@ -161,19 +161,19 @@ final class RunState {
     }
 
     /** Notes that a vCPU has halted where nothing wakes it. */
-    void noteHalted(VCpu vcpu) {
+    void noteHalted(int vcpuId) {
         lock.lock();
         try {
-            halted.add(vcpu);
+            halted.add(vcpuId);
         } finally {
             lock.unlock();
         }
     }
 
-    boolean hasHalted(VCpu vcpu) {
+    boolean hasHalted(int vcpuId) {
         lock.lock();
         try {
-            return halted.contains(vcpu);
+            return halted.contains(vcpuId);
         } finally {
             lock.unlock();
         }

@@ -86,7 +86,7 @@ final class VCpuRunner implements Runnable {
             case VmExit.BusLock ignored -> true;
             case VmExit.Notify notify when (notify.flags() & NOTIFY_CONTEXT_INVALID) == 0 -> true;
             case VmExit.Halt ignored -> {
-                state.noteHalted(vcpu);
+                state.noteHalted(vcpu.id());
                 yield false;
             }
             case VmExit.Shutdown ignored -> end(MachineExit.of(Reason.TRIPLE_FAULT, withRegisters("triple fault")));
