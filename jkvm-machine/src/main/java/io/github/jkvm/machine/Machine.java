@@ -65,6 +65,7 @@ public final class Machine implements AutoCloseable {
         this.state = state;
         this.board = board;
         this.options = options;
+        options.forgetBootFiles();
         board.vcpus().forEach(state::add);
         MachineSnapshot origin = options.origin();
         if (origin != null) {

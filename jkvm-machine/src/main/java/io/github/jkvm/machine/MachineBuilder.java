@@ -282,6 +282,13 @@ public final class MachineBuilder {
         }
     }
 
+    /** Lets go of what is in the guest's memory by now, and may be large. */
+    void forgetBootFiles() {
+        kernel = null;
+        initrd = null;
+        modules.clear();
+    }
+
     /** Has the machine go on where a snapshot was taken, instead of entering a kernel. */
     MachineBuilder from(MachineSnapshot snapshot) {
         origin = snapshot;
