@@ -132,12 +132,14 @@ final class Connection {
 
     /** The program has no more use of it: both ends are closed, what was written is still sent. */
     void release() {
+        if (!programDone.compareAndSet(false, true)) {
+            return;
+        }
+        // Before the guest can learn of it: one that answers at once finds the place free.
+        drop();
         fromGuest.closeReader();
         toGuest.closeWriter();
-        if (programDone.compareAndSet(false, true)) {
-            drop();
-            device.connections().wake(this);
-        }
+        device.connections().wake(this);
     }
 
     /** One who had it has it no more. */
