@@ -224,6 +224,8 @@ final class BoardAssembly {
             vcpus.add(vcpu);
         }
         saved.chips().apply(vm);
+        // The time since the snapshot passes for the guest at once.
+        vcpus.forEach(VCpuRunner::tellOfPause);
         // Nothing of a device that has its state runs before all have theirs.
         loop.runAlone(() -> devices.forEach(device -> restore(device, saved)));
         return vcpus;

@@ -2,7 +2,6 @@ package io.github.jkvm.machine;
 
 import io.github.jkvm.Device;
 import io.github.jkvm.DeviceState;
-import io.github.jkvm.HypervisorException;
 import io.github.jkvm.machine.snapshot.ChipState;
 import io.github.jkvm.machine.snapshot.CpuState;
 import io.github.jkvm.machine.snapshot.CpuStates;
@@ -10,7 +9,6 @@ import io.github.jkvm.machine.snapshot.MemoryContents;
 import io.github.jkvm.machine.snapshot.SavedMachine;
 import io.github.jkvm.x86.X86Hypervisor;
 import io.github.jkvm.x86.X86VCpu;
-import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -21,8 +19,6 @@ import java.util.concurrent.atomic.AtomicReference;
 
 /** Takes a snapshot of a board whose vCPUs stand still. */
 final class Capture {
-    private static final System.Logger LOG = System.getLogger(Machine.class.getName());
-
     private final MachineBuilder options;
     private final BuiltBoard board;
     private final RunState state;
@@ -74,16 +70,6 @@ final class Capture {
             return MachineSnapshot.inMemory(new SavedMachine(shape, List.copyOf(cpus), chips, devices), contents);
         } finally {
             touched.forEach(Device::resume);
-            board.vcpus().forEach(Capture::tellOfPause);
-        }
-    }
-
-    /** Keeps the guest's watchdogs from barking at the time that it has missed. */
-    private static void tellOfPause(X86VCpu vcpu) {
-        try {
-            vcpu.notifyPaused();
-        } catch (HypervisorException e) {
-            LOG.log(Level.TRACE, "vCPU " + vcpu.id() + " has no paravirtual clock to tell of the pause", e);
         }
     }
 }

@@ -95,14 +95,18 @@ final class VCpuRunner implements Runnable {
         };
     }
 
-    /** Keeps the guest's watchdogs from barking at the time that it will have missed. */
     private void tellIfPaused() {
         if (state.isPaused()) {
-            try {
-                vcpu.notifyPaused();
-            } catch (HypervisorException e) {
-                LOG.log(Level.TRACE, "vCPU " + vcpu.id() + " has no paravirtual clock to tell of the pause", e);
-            }
+            tellOfPause(vcpu);
+        }
+    }
+
+    /** Keeps the guest's watchdogs from barking at the time that it misses. */
+    static void tellOfPause(X86VCpu vcpu) {
+        try {
+            vcpu.notifyPaused();
+        } catch (HypervisorException e) {
+            LOG.log(Level.TRACE, "vCPU " + vcpu.id() + " has no paravirtual clock to tell of the pause", e);
         }
     }
 

@@ -7,10 +7,10 @@ import java.util.Map;
 import java.util.function.Function;
 
 /** Objects of the API that answer only what a test says; anything else is an {@link UnsupportedOperationException}. */
-final class Fakes {
+public final class Fakes {
     private Fakes() {}
 
-    static <T> T of(Class<T> type, Map<String, Function<Object[], Object>> answers) {
+    public static <T> T of(Class<T> type, Map<String, Function<Object[], Object>> answers) {
         InvocationHandler handler = (proxy, method, arguments) -> {
             Function<Object[], Object> answer = answers.get(method.getName());
             if (answer == null) {

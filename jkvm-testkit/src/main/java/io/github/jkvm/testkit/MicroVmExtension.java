@@ -2,16 +2,14 @@ package io.github.jkvm.testkit;
 
 import io.github.jkvm.machine.boot.ElfImage;
 import io.github.jkvm.testkit.internal.Durations;
+import io.github.jkvm.testkit.internal.GuestFields;
+import io.github.jkvm.testkit.internal.TestGuests;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.reflect.Field;
-import java.lang.reflect.Modifier;
 import java.nio.charset.StandardCharsets;
-import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CopyOnWriteArrayList;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.BeforeEachCallback;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
@@ -23,9 +21,6 @@ import org.junit.jupiter.api.extension.ParameterContext;
 import org.junit.jupiter.api.extension.ParameterResolver;
 import org.junit.jupiter.api.extension.TestExecutionExceptionHandler;
 import org.junit.platform.commons.support.AnnotationSupport;
-import org.junit.platform.commons.support.HierarchyTraversalMode;
-import org.junit.platform.commons.support.ModifierSupport;
-import org.junit.platform.commons.support.ReflectionSupport;
 
 /** Does what {@link MicroVm} says; JUnit makes it. */
 public final class MicroVmExtension
@@ -34,7 +29,8 @@ public final class MicroVmExtension
                 BeforeEachCallback,
                 ParameterResolver,
                 TestExecutionExceptionHandler {
-    private static final Namespace NAMESPACE = Namespace.create(MicroVmExtension.class);
+    private static final GuestFields<MicroGuest> FIELDS = new GuestFields<>(MicroVm.class, MicroGuest.class);
+    private static final TestGuests GUESTS = new TestGuests(Namespace.create(MicroVmExtension.class));
 
     /** Creates the extension. */
     public MicroVmExtension() {}
@@ -46,42 +42,16 @@ public final class MicroVmExtension
 
     @Override
     public void beforeAll(ExtensionContext context) {
-        for (Field field : fields(context.getRequiredTestClass())) {
-            if (ModifierSupport.isStatic(field)) {
-                set(field, null, context);
-            }
-        }
+        FIELDS.setStatic(context, field -> make(field, context));
     }
 
     @Override
     public void beforeEach(ExtensionContext context) {
-        for (Object instance : context.getRequiredTestInstances().getAllInstances()) {
-            for (Field field : fields(instance.getClass())) {
-                if (!ModifierSupport.isStatic(field)) {
-                    set(field, instance, context);
-                }
-            }
-        }
+        FIELDS.setOthers(context, field -> make(field, context));
     }
 
-    private static List<Field> fields(Class<?> testClass) {
-        return ReflectionSupport.findFields(
-                testClass, field -> field.isAnnotationPresent(MicroVm.class), HierarchyTraversalMode.TOP_DOWN);
-    }
-
-    private static void set(Field field, @Nullable Object instance, ExtensionContext context) {
-        if (field.getType() != MicroGuest.class || Modifier.isFinal(field.getModifiers())) {
-            throw new ExtensionConfigurationException(
-                    "@MicroVm is on the field " + field.getDeclaringClass().getName() + "." + field.getName()
-                            + "; it goes on fields of type MicroGuest that are not final");
-        }
-        MicroGuest guest = make(field.getAnnotation(MicroVm.class), field.getDeclaringClass(), context);
-        try {
-            field.setAccessible(true);
-            field.set(instance, guest);
-        } catch (IllegalAccessException e) {
-            throw new ExtensionConfigurationException("the field " + field + " can't be set", e);
-        }
+    private static MicroGuest make(Field field, ExtensionContext context) {
+        return make(field.getAnnotation(MicroVm.class), field.getDeclaringClass(), context);
     }
 
     @Override
@@ -118,7 +88,7 @@ public final class MicroVmExtension
                 .mode(wanted.mode())
                 .deadline(Durations.parse(wanted.deadline()))
                 .build();
-        guests(context).add(guest);
+        GUESTS.add(context, guest::report, guest::close);
         if (!wanted.program().isEmpty()) {
             load(guest, wanted.program(), testClass);
         }
@@ -145,51 +115,9 @@ public final class MicroVmExtension
         }
     }
 
-    /** The guests made for a context, which close with it. */
-    private static Guests guests(ExtensionContext context) {
-        return context.getStore(NAMESPACE)
-                .getOrComputeIfAbsent(context.getUniqueId(), id -> new Guests(), Guests.class);
-    }
-
     @Override
     public void handleTestExecutionException(ExtensionContext context, Throwable failure) throws Throwable {
-        for (Optional<ExtensionContext> at = Optional.of(context);
-                at.isPresent();
-                at = at.get().getParent()) {
-            Guests guests = at.get().getStore(NAMESPACE).get(at.get().getUniqueId(), Guests.class);
-            if (guests != null) {
-                guests.describe(failure);
-            }
-        }
+        GUESTS.describe(context, failure);
         throw failure;
-    }
-
-    /** Guests of one context. */
-    private static final class Guests implements AutoCloseable {
-        private final List<MicroGuest> all = new CopyOnWriteArrayList<>();
-
-        void add(MicroGuest guest) {
-            all.add(guest);
-        }
-
-        void describe(Throwable failure) {
-            for (MicroGuest guest : all) {
-                failure.addSuppressed(new GuestState(guest.report()));
-            }
-        }
-
-        @Override
-        public void close() {
-            all.forEach(MicroGuest::close);
-        }
-    }
-
-    /** Not a failure of its own: how a guest was when its test failed. */
-    private static final class GuestState extends Throwable {
-        private static final long serialVersionUID = 1;
-
-        GuestState(String report) {
-            super(report, null, false, false);
-        }
     }
 }

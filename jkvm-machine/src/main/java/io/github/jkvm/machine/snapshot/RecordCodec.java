@@ -102,96 +102,34 @@ final class RecordCodec<T extends Record> {
         throw new IllegalArgumentException("no part of a snapshot can be of " + type);
     }
 
-    private static final Part INT = new Part() {
-        @Override
-        public void write(Object value, DataOutputStream out) throws IOException {
-            out.writeInt((int) value);
-        }
+    private static final Part INT =
+            new Simple("int", (value, out) -> out.writeInt((int) value), DataInputStream::readInt);
 
-        @Override
-        public Object read(DataInputStream in) throws IOException {
-            return in.readInt();
-        }
+    private static final Part LONG =
+            new Simple("long", (value, out) -> out.writeLong((long) value), DataInputStream::readLong);
 
-        @Override
-        public String layout() {
-            return "int";
-        }
-    };
+    private static final Part BOOLEAN =
+            new Simple("boolean", (value, out) -> out.writeByte((boolean) value ? 1 : 0), RecordCodec::readTruth);
 
-    private static final Part LONG = new Part() {
-        @Override
-        public void write(Object value, DataOutputStream out) throws IOException {
-            out.writeLong((long) value);
-        }
+    private static final Part TEXT =
+            new Simple("text", (value, out) -> out.writeUTF((String) value), in -> in.readUTF());
 
-        @Override
-        public Object read(DataInputStream in) throws IOException {
-            return in.readLong();
-        }
+    private static final Part BYTES = new Simple(
+            "bytes",
+            (value, out) -> {
+                byte[] bytes = ((Bytes) value).toArray();
+                out.writeInt(bytes.length);
+                out.write(bytes);
+            },
+            in -> Bytes.copyOf(in.readNBytes(count(in))));
 
-        @Override
-        public String layout() {
-            return "long";
+    private static Object readTruth(DataInputStream in) throws IOException {
+        byte value = in.readByte();
+        if (value != 0 && value != 1) {
+            throw new IllegalArgumentException("a truth value is " + value + "; it must be 0 or 1");
         }
-    };
-
-    private static final Part BOOLEAN = new Part() {
-        @Override
-        public void write(Object value, DataOutputStream out) throws IOException {
-            out.writeByte((boolean) value ? 1 : 0);
-        }
-
-        @Override
-        public Object read(DataInputStream in) throws IOException {
-            byte value = in.readByte();
-            if (value != 0 && value != 1) {
-                throw new IllegalArgumentException("a truth value is " + value + "; it must be 0 or 1");
-            }
-            return value == 1;
-        }
-
-        @Override
-        public String layout() {
-            return "boolean";
-        }
-    };
-
-    private static final Part TEXT = new Part() {
-        @Override
-        public void write(Object value, DataOutputStream out) throws IOException {
-            out.writeUTF((String) value);
-        }
-
-        @Override
-        public Object read(DataInputStream in) throws IOException {
-            return in.readUTF();
-        }
-
-        @Override
-        public String layout() {
-            return "text";
-        }
-    };
-
-    private static final Part BYTES = new Part() {
-        @Override
-        public void write(Object value, DataOutputStream out) throws IOException {
-            byte[] bytes = ((Bytes) value).toArray();
-            out.writeInt(bytes.length);
-            out.write(bytes);
-        }
-
-        @Override
-        public Object read(DataInputStream in) throws IOException {
-            return Bytes.copyOf(in.readNBytes(count(in)));
-        }
-
-        @Override
-        public String layout() {
-            return "bytes";
-        }
-    };
+        return value == 1;
+    }
 
     private static int count(DataInputStream in) throws IOException {
         int count = in.readInt();
@@ -200,6 +138,27 @@ final class RecordCodec<T extends Record> {
             throw new IllegalArgumentException("it claims " + count + " parts; " + in.available() + " bytes are left");
         }
         return count;
+    }
+
+    /** A type that has no types in it. */
+    private record Simple(String layout, Writer writer, Reader reader) implements Part {
+        interface Writer {
+            void write(Object value, DataOutputStream out) throws IOException;
+        }
+
+        interface Reader {
+            Object read(DataInputStream in) throws IOException;
+        }
+
+        @Override
+        public void write(Object value, DataOutputStream out) throws IOException {
+            writer.write(value, out);
+        }
+
+        @Override
+        public Object read(DataInputStream in) throws IOException {
+            return reader.read(in);
+        }
     }
 
     private record ListPart(Part element) implements Part {
