@@ -6,7 +6,6 @@ module io.github.jkvm.testkit {
     requires transitive io.github.jkvm.testkit.virtio;
     requires io.github.jkvm.virtio;
     requires org.apache.commons.compress;
-    requires org.tukaani.xz;
     requires transitive org.assertj.core;
     requires transitive org.junit.jupiter.api;
     requires org.junit.platform.commons;

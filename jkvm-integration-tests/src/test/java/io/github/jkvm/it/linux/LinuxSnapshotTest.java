@@ -6,9 +6,9 @@ import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assumptions.abort;
 
 import io.github.jkvm.Device;
+import io.github.jkvm.machine.linux.InstalledKernel;
 import io.github.jkvm.testkit.linux.Boot;
 import io.github.jkvm.testkit.linux.ControlChannel;
-import io.github.jkvm.testkit.linux.GuestKernel;
 import io.github.jkvm.testkit.linux.LinuxGuest;
 import io.github.jkvm.testkit.linux.LinuxMachine;
 import io.github.jkvm.testkit.linux.LinuxSnapshot;
@@ -152,7 +152,7 @@ class LinuxSnapshotTest {
     /** Debian's kernel for clouds has no driver for it. */
     @Test
     void aKernelThatKnowsGenerationIdsIsToldOfEachRestore() throws Exception {
-        GuestKernel kernel = kernelWith("CONFIG_VMGENID=y");
+        InstalledKernel kernel = kernelWith("CONFIG_VMGENID=y");
         try (LinuxMachine machine = LinuxMachine.builder().kernel(kernel).start();
                 LinuxSnapshot snapshot = machine.snapshot();
                 LinuxMachine clone = snapshot.start()) {
@@ -161,13 +161,13 @@ class LinuxSnapshotTest {
         }
     }
 
-    private static GuestKernel kernelWith(String option) throws IOException {
+    private static InstalledKernel kernelWith(String option) throws IOException {
         try (Stream<Path> configurations = Files.list(Path.of("/boot"))) {
             for (Path file : configurations.toList()) {
                 String name = file.getFileName().toString();
                 if (name.startsWith("config-") && Files.readString(file).contains(option + "\n")) {
                     String version = name.substring("config-".length());
-                    return GuestKernel.of(
+                    return InstalledKernel.of(
                             Path.of("/boot/vmlinuz-" + version),
                             Path.of("/lib/modules").resolve(version));
                 }

@@ -1,5 +1,6 @@
 package io.github.jkvm.testkit.linux;
 
+import io.github.jkvm.machine.linux.Initramfs;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -36,7 +37,7 @@ final class HostPrograms {
      * @param name of a program in /usr/sbin, /usr/bin or /usr/lib/qemu
      * @throws org.opentest4j.TestAbortedException if the host has no such program
      */
-    static void addTo(RootFiles files, String name) throws IOException {
+    static void addTo(Initramfs files, String name) throws IOException {
         Path program = find(name);
         files.program(program.toString(), contents(program));
         for (Path library : libraries(program)) {

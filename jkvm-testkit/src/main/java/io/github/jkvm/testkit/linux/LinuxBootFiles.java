@@ -1,15 +1,16 @@
 package io.github.jkvm.testkit.linux;
 
 import io.github.jkvm.machine.boot.CommandLine;
+import io.github.jkvm.machine.linux.InstalledKernel;
 
 /** What a VMM needs to boot a guest: all of it but the devices. Immutable. */
 public final class LinuxBootFiles {
-    private final GuestKernel kernel;
+    private final InstalledKernel kernel;
     private final CommandLine commandLine;
     private final long memory;
     private final byte[] initrd;
 
-    LinuxBootFiles(GuestKernel kernel, CommandLine commandLine, long memory, byte[] initrd) {
+    LinuxBootFiles(InstalledKernel kernel, CommandLine commandLine, long memory, byte[] initrd) {
         this.kernel = kernel;
         this.commandLine = commandLine;
         this.memory = memory;
@@ -21,7 +22,7 @@ public final class LinuxBootFiles {
      *
      * @return the kernel
      */
-    public GuestKernel kernel() {
+    public InstalledKernel kernel() {
         return kernel;
     }
 

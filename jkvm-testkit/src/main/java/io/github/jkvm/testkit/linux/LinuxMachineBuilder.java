@@ -4,6 +4,9 @@ import io.github.jkvm.Device;
 import io.github.jkvm.machine.MachineBuilder;
 import io.github.jkvm.machine.acpi.Aml;
 import io.github.jkvm.machine.boot.CommandLine;
+import io.github.jkvm.machine.linux.Initramfs;
+import io.github.jkvm.machine.linux.InstalledKernel;
+import io.github.jkvm.machine.linux.KernelModules;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -54,7 +57,7 @@ public final class LinuxMachineBuilder {
             "usr/lib64",
             "mnt");
 
-    private final RootFiles files = new RootFiles();
+    private final Initramfs files = new Initramfs();
     private final Set<String> loadedModules = new LinkedHashSet<>();
     private final Set<String> modulesAtHand = new LinkedHashSet<>();
     private final List<Consumer<MachineBuilder>> settings = new ArrayList<>();
@@ -62,7 +65,7 @@ public final class LinuxMachineBuilder {
     private ControlChannel channel = ControlChannel.CONSOLE_PORT;
     private Duration deadline = DEFAULT_DEADLINE;
     private long memory = DEFAULT_MEMORY;
-    private @Nullable GuestKernel kernel;
+    private @Nullable InstalledKernel kernel;
 
     LinuxMachineBuilder() {}
 
@@ -226,7 +229,7 @@ public final class LinuxMachineBuilder {
      * @param value the kernel
      * @return this
      */
-    public LinuxMachineBuilder kernel(GuestKernel value) {
+    public LinuxMachineBuilder kernel(InstalledKernel value) {
         kernel = Objects.requireNonNull(value, "kernel");
         return this;
     }
@@ -281,7 +284,7 @@ public final class LinuxMachineBuilder {
      * @throws IllegalArgumentException if the kernel has no module of a given name
      */
     public LinuxBootFiles bootFiles() {
-        GuestKernel chosen = kernel == null ? GuestKernel.installed() : kernel;
+        InstalledKernel chosen = kernel == null ? GuestKernel.installed() : kernel;
         try {
             return new LinuxBootFiles(chosen, commandLine, memory, archive(chosen.modules()));
         } catch (IOException e) {
@@ -290,7 +293,7 @@ public final class LinuxMachineBuilder {
     }
 
     private byte[] archive(KernelModules modules) throws IOException {
-        RootFiles all = files.copy();
+        Initramfs all = files.copy();
         FOLDERS.forEach(all::folder);
         all.program("bin/busybox", HostPrograms.busybox());
         all.link("sbin/modprobe", "../bin/busybox");

@@ -48,8 +48,33 @@ public final class ZstdDecoder {
         }
     }
 
+    /**
+     * Returns how many bytes a frame says that it unpacks to.
+     *
+     * @param frame the frame
+     * @param most the most that are taken
+     * @return the number
+     * @throws IOException if the frame's header is malformed, does not tell, or tells of more
+     */
+    public static int contentSize(byte[] frame, int most) throws IOException {
+        Header header = new ZstdDecoder(frame, 0).readHeader();
+        long size = header.size();
+        if (!header.tellsSize()) {
+            throw new IOException("zstd frame does not say how many bytes it unpacks to");
+        }
+        if (size < 0 || size > most) {
+            throw new IOException(
+                    "zstd frame says that it unpacks to " + Long.toUnsignedString(size) + " bytes, more than " + most);
+        }
+        return (int) size;
+    }
+
     private byte[] decode() throws IOException {
-        int descriptor = readHeader();
+        Header frame = readHeader();
+        if (frame.tellsSize() && frame.size() != output.limit()) {
+            throw new IOException("zstd frame says that it unpacks to " + Long.toUnsignedString(frame.size())
+                    + " bytes, not to the " + output.limit() + " announced");
+        }
         Literals literals = new Literals();
         Sequences sequences = new Sequences(output);
         boolean last = false;
@@ -59,7 +84,7 @@ public final class ZstdDecoder {
             readBlock(header >> 1 & 3, header >>> 3, literals, sequences);
         }
         byte[] unpacked = output.finish();
-        if ((descriptor & CHECKSUM) != 0 && take(Integer.BYTES) != (XxHash64.hash(unpacked) & 0xFFFF_FFFFL)) {
+        if (frame.checksum() && take(Integer.BYTES) != (XxHash64.hash(unpacked) & 0xFFFF_FFFFL)) {
             throw new IOException("zstd frame has a wrong checksum");
         }
         if (at != end) {
@@ -68,8 +93,10 @@ public final class ZstdDecoder {
         return unpacked;
     }
 
-    /** Reads the frame header (3.1.1.1). Returns its descriptor. */
-    private int readHeader() throws IOException {
+    private record Header(boolean checksum, boolean tellsSize, long size) {}
+
+    /** Reads the frame header (3.1.1.1). */
+    private Header readHeader() throws IOException {
         if ((int) take(Integer.BYTES) != MAGIC) {
             throw new IOException("zstd frame does not begin with 28 b5 2f fd");
         }
@@ -89,11 +116,7 @@ public final class ZstdDecoder {
         int sizeFlag = descriptor >> 6;
         int sizeBytes = sizeFlag == 0 ? (singleSegment ? 1 : 0) : 1 << sizeFlag;
         long size = take(sizeBytes) + (sizeBytes == 2 ? 256 : 0);
-        if (sizeBytes > 0 && size != output.limit()) {
-            throw new IOException("zstd frame says that it unpacks to " + Long.toUnsignedString(size)
-                    + " bytes, not to the " + output.limit() + " announced");
-        }
-        return descriptor;
+        return new Header((descriptor & CHECKSUM) != 0, sizeBytes > 0, size);
     }
 
     private void readBlock(int type, int size, Literals literals, Sequences sequences) throws IOException {

@@ -3,6 +3,7 @@ package io.github.jkvm.samples.linux;
 import io.github.jkvm.HypervisorException;
 import io.github.jkvm.machine.boot.BzImage;
 import io.github.jkvm.machine.boot.KernelImage;
+import io.github.jkvm.machine.linux.InstalledKernel;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -10,8 +11,6 @@ import java.util.List;
 
 /** Boots a Linux kernel, runs a command in it, and ends with the command's exit status. {@link Options#USAGE} tells all. */
 final class BootLinux {
-    private static final Path BOOT = Path.of("/boot");
-
     private BootLinux() {}
 
     /**
@@ -43,7 +42,7 @@ final class BootLinux {
     }
 
     private static KernelImage kernel(Options options) throws IOException, Options.WrongArgument {
-        Path file = options.kernel() == null ? InstalledKernel.newest(BOOT) : options.kernel();
+        Path file = options.kernel() == null ? newest() : options.kernel();
         KernelImage image = KernelImage.read(file);
         if (options.boot() == Options.BootProtocol.PVH && image instanceof BzImage packed) {
             return packed.unpack();
@@ -53,5 +52,13 @@ final class BootLinux {
                     "--boot bzimage needs a bzImage; " + file + " is of the kind " + image.format());
         }
         return image;
+    }
+
+    private static Path newest() throws IOException {
+        try {
+            return InstalledKernel.newest().file();
+        } catch (IOException e) {
+            throw new IOException(e.getMessage() + "; or give a kernel with --kernel FILE", e);
+        }
     }
 }

@@ -74,12 +74,12 @@ final class Session {
     }
 
     private byte[] initramfs(String word, @Nullable RawTerminal terminal) throws IOException {
-        var settings = new Initramfs.Settings(
+        var settings = new GuestFiles.Settings(
                 terminal == null ? GuestInput.TERMINAL_FOR_PIPE : terminal.size(),
                 terminal == null ? "dumb" : terminal.type(),
                 word,
                 options.messages());
-        return Initramfs.of(Initramfs.BUSYBOX, options.command(), settings, DebugExit.PORT);
+        return GuestFiles.of(GuestFiles.BUSYBOX, options.command(), settings, DebugExit.PORT);
     }
 
     private OutputStream kernelMessages() {

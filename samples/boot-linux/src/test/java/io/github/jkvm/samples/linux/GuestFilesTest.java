@@ -16,9 +16,9 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-class InitramfsTest {
-    private static final Initramfs.Settings SETTINGS =
-            new Initramfs.Settings("rows 24 cols 80", "linux", "<ready>", Options.Messages.HIDDEN);
+class GuestFilesTest {
+    private static final GuestFiles.Settings SETTINGS =
+            new GuestFiles.Settings("rows 24 cols 80", "linux", "<ready>", Options.Messages.HIDDEN);
     private static final int PORT = 0x501;
 
     @TempDir
@@ -27,24 +27,27 @@ class InitramfsTest {
     @Test
     void holdsAllThatLinuxNeedsToRunACommand() throws IOException {
         byte[] busybox = ExitProgram.elf(PORT); // any ELF file that needs no libraries
-        byte[] archive = Initramfs.of(
+        byte[] archive = GuestFiles.of(
                 Files.write(folder.resolve("busybox"), busybox), List.of("echo", "it's", "a b"), SETTINGS, PORT);
         Map<String, Entry> entries = read(archive);
         assertThat(entries.keySet())
                 .containsExactly(
                         "bin",
+                        "bin/busybox",
                         "dev",
+                        "dev/console",
                         "guest",
+                        "guest/command",
+                        "guest/exit-vm",
+                        "guest/settings",
+                        "init",
+                        "lib",
+                        "lib64",
                         "proc",
                         "root",
                         "sys",
                         "tmp",
-                        "dev/console",
-                        "bin/busybox",
-                        "init",
-                        "guest/command",
-                        "guest/settings",
-                        "guest/exit-vm",
+                        "complete",
                         "TRAILER!!!");
         assertThat(entries.values().stream().map(Entry::inode))
                 .as("Linux links entries of one inode")
@@ -95,7 +98,7 @@ class InitramfsTest {
     @Test
     void tellsHowToGetBusybox() {
         Path missing = folder.resolve("busybox");
-        assertThatThrownBy(() -> Initramfs.of(missing, List.of(), SETTINGS, PORT))
+        assertThatThrownBy(() -> GuestFiles.of(missing, List.of(), SETTINGS, PORT))
                 .hasMessage("there is no " + missing + "; install it with: sudo apt-get install busybox-static");
     }
 
@@ -103,7 +106,7 @@ class InitramfsTest {
     void refusesABusyboxThatNeedsLibraries() {
         Path shell = Path.of("/bin/sh");
         assumeThat(shell).as("a program that needs libraries").isRegularFile();
-        assertThatThrownBy(() -> Initramfs.of(shell, List.of(), SETTINGS, PORT))
+        assertThatThrownBy(() -> GuestFiles.of(shell, List.of(), SETTINGS, PORT))
                 .hasMessage("/bin/sh needs shared libraries, which the guest does not have;"
                         + " replace it with: sudo apt-get install busybox-static");
     }

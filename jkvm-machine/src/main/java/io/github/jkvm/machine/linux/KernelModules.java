@@ -1,4 +1,4 @@
-package io.github.jkvm.testkit.linux;
+package io.github.jkvm.machine.linux;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -13,8 +13,10 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** The modules of an installed kernel, and which of them need which others (modules.dep(5)). */
-final class KernelModules {
+/** The modules of an installed kernel, and which of them need which others (modules.dep(5)). Safe for use by many threads. */
+public final class KernelModules {
+    static final String DEPENDENCIES = "modules.dep";
+
     private final Path folder;
 
     /** By module name: the lines of modules.dep, each the module's file and the files it needs, in the order of their unloading. */
@@ -29,10 +31,16 @@ final class KernelModules {
         this.folder = folder;
     }
 
-    /** Reads the lists of a kernel's modules, in its folder beneath /lib/modules. */
-    static KernelModules of(Path folder) throws IOException {
+    /**
+     * Reads the lists of a kernel's modules.
+     *
+     * @param folder such as {@code /lib/modules/6.1.0-56-amd64}, with {@code modules.dep} and {@code modules.builtin}
+     * @return the modules
+     * @throws IOException if a list can't be read
+     */
+    public static KernelModules of(Path folder) throws IOException {
         var modules = new KernelModules(folder);
-        for (String line : Files.readAllLines(modules.folder.resolve("modules.dep"))) {
+        for (String line : Files.readAllLines(modules.folder.resolve(DEPENDENCIES))) {
             List<String> files = List.of(line.split(":? ", -1));
             String first = files.getFirst().replaceFirst(":$", "");
             List<String> all = new ArrayList<>(files);
@@ -54,17 +62,24 @@ final class KernelModules {
                 .replace('-', '_');
     }
 
-    /** Tells whether the kernel needs no module for this. */
-    boolean isBuiltIn(String module) {
+    /**
+     * Tells whether the kernel needs no module for this.
+     *
+     * @param module a module's name
+     * @return whether it is part of the kernel itself
+     */
+    public boolean isBuiltIn(String module) {
         return builtIn.contains(name(module));
     }
 
     /**
      * Returns the files of modules and of all that they need, in an order in which they can be loaded. What is built in is left out.
      *
+     * @param modules their names, in which dashes may stand for underscores
+     * @return paths below the folder of the modules
      * @throws IllegalArgumentException if the kernel has no such module
      */
-    List<String> inLoadingOrder(Collection<String> modules) {
+    public List<String> inLoadingOrder(Collection<String> modules) {
         Set<String> files = new LinkedHashSet<>();
         for (String module : modules) {
             if (!isBuiltIn(module)) {
@@ -86,9 +101,12 @@ final class KernelModules {
     /**
      * Adds modules and what they need to a guest's files, unpacked, with the lists that modprobe reads.
      *
+     * @param files where they are added, below {@code /lib/modules}
+     * @param modules their names
      * @throws IllegalArgumentException if the kernel has no such module
+     * @throws IOException if one can't be read
      */
-    void addTo(RootFiles files, Collection<String> modules) throws IOException {
+    public void addTo(Initramfs files, Collection<String> modules) throws IOException {
         String target = "/lib/modules/" + folder.getFileName();
         List<String> lines = new ArrayList<>();
         Set<String> names = new TreeSet<>();
@@ -98,7 +116,7 @@ final class KernelModules {
             names.add(name(file));
             files.data(target + "/" + plain(file), contents(file));
         }
-        files.data(target + "/modules.dep", String.join("\n", lines) + "\n");
+        files.data(target + "/" + DEPENDENCIES, String.join("\n", lines) + "\n");
         files.data(target + "/modules.alias", aliases(names));
     }
 
@@ -126,7 +144,14 @@ final class KernelModules {
         return line.toString();
     }
 
-    private byte[] contents(String file) throws IOException {
+    /**
+     * Returns what the kernel loads. It is read and unpacked once.
+     *
+     * @param file one of those that {@link #inLoadingOrder} gives
+     * @return the bytes of the module, not to be changed
+     * @throws IOException if it can't be read
+     */
+    public byte[] contents(String file) throws IOException {
         byte[] known = contents.get(file);
         if (known == null) {
             known = ModuleFile.unpacked(folder.resolve(file));

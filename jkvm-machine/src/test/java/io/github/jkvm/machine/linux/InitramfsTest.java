@@ -1,37 +1,34 @@
-package io.github.jkvm.testkit.linux;
+package io.github.jkvm.machine.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.ArrayList;
-import java.util.List;
-import org.apache.commons.compress.archivers.cpio.CpioArchiveInputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a guest's kernel unpacks at its boot. */
-class RootFilesTest {
+class InitramfsTest {
     @TempDir
     private Path folder;
 
-    private RootFiles files() throws IOException {
+    private Initramfs files() throws IOException {
         Path host = Files.writeString(folder.resolve("host"), "of the host");
         Files.setPosixFilePermissions(host, PosixFilePermissions.fromString("rwxr-x---"));
-        var files = new RootFiles();
+        var files = new Initramfs();
         files.program("/usr/bin/tool", new byte[] {1, 2, 3});
         files.data("/lib/modules/1/deep.ko", "module");
-        files.data("/etc/ä", "text\n");
+        files.data("/etc/ä", "ä\n");
         files.copy("/root/host", host);
         files.link("/sbin/it", "../usr/bin/tool");
+        files.characterDevice("/dev/console", 5, 1);
         files.folder("/empty");
         files.folder("/etc");
         return files;
@@ -39,18 +36,14 @@ class RootFilesTest {
 
     @Test
     void haveTheirModesAndContentsAndComeAfterTheirFolders() throws IOException {
-        List<String> entries = new ArrayList<>();
-        try (var archive = new CpioArchiveInputStream(new ByteArrayInputStream(files().archive()), "UTF-8")) {
-            for (var entry = archive.getNextEntry(); entry != null; entry = archive.getNextEntry()) {
-                String contents = new String(archive.readAllBytes(), StandardCharsets.ISO_8859_1);
-                entries.add(Long.toOctalString(entry.getMode()) + " " + entry.getName() + " " + contents.strip());
-            }
-        }
-        assertThat(entries)
+        assertThat(CpioEntry.read(files().archive()))
+                .extracting(CpioEntry::toString)
                 .containsExactly(
+                        "40755 dev ",
+                        "20600 dev/console 5:1 ",
                         "40755 empty ",
                         "40755 etc ",
-                        "100644 etc/ä text",
+                        "100644 etc/ä \u00c3\u00a4",
                         "120777 lib usr/lib",
                         "120777 lib64 usr/lib64",
                         "40755 root ",
@@ -79,14 +72,14 @@ class RootFilesTest {
         assumeTrue(Files.isExecutable(Path.of("/usr/bin/cpio")), "no cpio on this machine: apt-get install cpio");
         Path archive = Files.write(folder.resolve("archive"), files().archive());
         Path target = Files.createDirectory(folder.resolve("target"));
-        Process cpio = new ProcessBuilder("cpio", "-idm", "--quiet", "-F", archive.toString())
+        Process cpio = new ProcessBuilder("cpio", "-idm", "--quiet", "-F", archive.toString(), "-f", "dev/*")
                 .directory(target.toFile())
                 .redirectErrorStream(true)
                 .start();
         String complaints = new String(cpio.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         assertThat(cpio.waitFor()).as(complaints).isZero();
         assertThat(complaints).isEmpty();
-        assertThat(target.resolve("etc/ä")).hasContent("text\n");
+        assertThat(target.resolve("etc/ä")).hasContent("ä\n");
         assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(target.resolve("root/host"))))
                 .isEqualTo("rwxr-x---");
         assertThat(Files.readSymbolicLink(target.resolve("sbin/it"))).isEqualTo(Path.of("../usr/bin/tool"));
@@ -98,7 +91,7 @@ class RootFilesTest {
     @ValueSource(strings = {"", "/", "/..", "/a/../b", "/a//b", "/./a", "/a/.", "/a/"})
     void refusesPathsThatAreNotPlain(String path) {
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> new RootFiles().data(path, ""))
+                .isThrownBy(() -> new Initramfs().data(path, ""))
                 .withMessageStartingWith("'" + path + "' names no file in the guest");
     }
 }

@@ -1,8 +1,8 @@
 package io.github.jkvm.samples.linux;
 
+import io.github.jkvm.machine.linux.Initramfs;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -13,7 +13,7 @@ import java.util.stream.Collectors;
  * A root file system small enough to be made anew for each boot: busybox, a script that runs one command, and a program that hands the
  * command's exit status to the host.
  */
-final class Initramfs {
+final class GuestFiles {
     /** Where Debian's package busybox-static puts it. */
     static final Path BUSYBOX = Path.of("/bin/busybox");
 
@@ -22,7 +22,7 @@ final class Initramfs {
 
     private static final int CONSOLE_MINOR = 1;
 
-    private Initramfs() {}
+    private GuestFiles() {}
 
     /**
      * Makes the archive.
@@ -42,18 +42,19 @@ final class Initramfs {
             throw new IOException(busybox + " needs shared libraries, which the guest does not have;"
                     + " replace it with: sudo apt-get install busybox-static");
         }
-        var archive = new CpioArchive();
-        for (String folder : List.of("bin", "dev", "guest", "proc", "root", "sys", "tmp")) {
-            archive.add(folder, CpioArchive.DIRECTORY, new byte[0]);
+        var files = new Initramfs();
+        for (String folder : List.of("proc", "root", "sys", "tmp")) {
+            files.folder(folder);
         }
-        // The kernel gives the first process this as its standard streams, and complains if it is missing.
-        archive.addCharacterDevice("dev/console", CONSOLE_MAJOR, CONSOLE_MINOR);
-        archive.add("bin/busybox", CpioArchive.PROGRAM, program);
-        archive.add("init", CpioArchive.PROGRAM, initScript());
-        archive.add("guest/command", CpioArchive.DATA, text(commandScript(command)));
-        archive.add("guest/settings", CpioArchive.DATA, text(settings.script()));
-        archive.add("guest/exit-vm", CpioArchive.PROGRAM, ExitProgram.elf(exitPort));
-        return archive.finish();
+        return files
+                // The kernel gives the first process this as its standard streams, and complains if it is missing.
+                .characterDevice("dev/console", CONSOLE_MAJOR, CONSOLE_MINOR)
+                .program("bin/busybox", program)
+                .program("init", initScript())
+                .data("guest/command", commandScript(command))
+                .data("guest/settings", settings.script())
+                .program("guest/exit-vm", ExitProgram.elf(exitPort))
+                .archive();
     }
 
     /**
@@ -75,7 +76,7 @@ final class Initramfs {
 
     private static byte[] initScript() throws IOException {
         try (InputStream script = Objects.requireNonNull(
-                Initramfs.class.getResourceAsStream("init"), "the resource 'init' is missing from the jar")) {
+                GuestFiles.class.getResourceAsStream("init"), "the resource 'init' is missing from the jar")) {
             return script.readAllBytes();
         }
     }
@@ -83,15 +84,11 @@ final class Initramfs {
     private static String commandScript(List<String> command) {
         return command.isEmpty()
                 ? "exec sh -i\n"
-                : command.stream().map(Initramfs::quote).collect(Collectors.joining(" ", "", "\n"));
+                : command.stream().map(GuestFiles::quote).collect(Collectors.joining(" ", "", "\n"));
     }
 
     /** Makes one word of a shell script from any text. */
     static String quote(String word) {
         return "'" + word.replace("'", "'\\''") + "'";
-    }
-
-    private static byte[] text(String text) {
-        return text.getBytes(StandardCharsets.UTF_8);
     }
 }

@@ -1,11 +1,9 @@
-package io.github.jkvm.testkit.linux;
+package io.github.jkvm.machine.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
@@ -13,13 +11,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.zip.GZIPOutputStream;
-import org.apache.commons.compress.archivers.cpio.CpioArchiveInputStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.opentest4j.TestAbortedException;
 import org.tukaani.xz.LZMA2Options;
 import org.tukaani.xz.XZOutputStream;
 
@@ -73,17 +69,11 @@ class KernelModulesTest {
 
     @Test
     void areUnpackedWithTheListsThatModprobeReads() throws IOException {
-        var files = new RootFiles();
+        var files = new Initramfs();
         KernelModules.of(modules).addTo(files, List.of("virtiofs"));
 
-        Map<String, String> all = new TreeMap<>();
-        try (var archive = new CpioArchiveInputStream(new ByteArrayInputStream(files.archive()))) {
-            for (var entry = archive.getNextEntry(); entry != null; entry = archive.getNextEntry()) {
-                var contents = new ByteArrayOutputStream();
-                archive.transferTo(contents);
-                all.put(entry.getName(), contents.toString(StandardCharsets.UTF_8));
-            }
-        }
+        Map<String, String> all = CpioEntry.read(files.archive()).stream()
+                .collect(Collectors.toMap(CpioEntry::name, CpioEntry::contents));
         String place = "usr/lib/modules/6.9.0-1-amd64/";
         assertThat(all)
                 .containsEntry(place + "kernel/fs/virtiofs.ko", "contents of fs/virtiofs.ko.xz")
@@ -107,12 +97,33 @@ class KernelModulesTest {
     }
 
     @Test
-    void aKernelWithoutModulesIsNoneAndTheTestIsSkippedWithTheRemedy() throws IOException {
-        Path boot = Files.createDirectories(folder.resolve("boot"));
-        Files.writeString(boot.resolve("vmlinuz-6.10.0-1-amd64"), "no modules of this version");
-        assertThatExceptionOfType(TestAbortedException.class)
-                .isThrownBy(() -> GuestKernel.newest(boot, folder.resolve("modules")))
-                .withMessageContaining("no " + boot + "/vmlinuz-*")
-                .withMessageContaining("apt-get install linux-image-cloud-amd64");
+    void areUnpackedFromZstandardFrames() throws IOException {
+        // RFC 8878, 3.1.1: a frame that tells its size, 5, with one raw block.
+        byte[] frame = {0x28, (byte) 0xB5, 0x2F, (byte) 0xFD, 1 << 5, 5, 5 << 3 | 1, 0, 0, 'h', 'e', 'l', 'l', 'o'};
+        Path file = Files.write(folder.resolve("virtio.ko.zst"), frame);
+        assertThat(ModuleFile.unpacked(file))
+                .asString(StandardCharsets.US_ASCII)
+                .isEqualTo("hello");
+    }
+
+    @Test
+    void areNamedIfTheyCannotBeUnpacked() throws IOException {
+        // The same without its size, and with the size 2^64-1 in the eight bytes that there may be.
+        byte[] untold = {0x28, (byte) 0xB5, 0x2F, (byte) 0xFD, 0, 0, 5 << 3 | 1, 0, 0, 'h', 'e', 'l', 'l', 'o'};
+        byte[] huge = {0x28, (byte) 0xB5, 0x2F, (byte) 0xFD, (byte) (3 << 6 | 1 << 5), -1, -1, -1, -1, -1, -1, -1, -1};
+        Path file = folder.resolve("virtio.ko.zst");
+        Files.write(file, untold);
+        assertThatIOException()
+                .isThrownBy(() -> ModuleFile.unpacked(file))
+                .withMessage("the module " + file
+                        + " can't be unpacked: zstd frame does not say how many bytes it unpacks to");
+        Files.write(file, huge);
+        assertThatIOException()
+                .isThrownBy(() -> ModuleFile.unpacked(file))
+                .withMessageContaining("18446744073709551615 bytes");
+        Path other = Files.write(folder.resolve("virtio.ko.xz"), huge);
+        assertThatIOException()
+                .isThrownBy(() -> ModuleFile.unpacked(other))
+                .withMessageStartingWith("the module " + other + " can't be unpacked");
     }
 }
