@@ -1,4 +1,5 @@
 /** Boards: memory map, boot protocols, PCI bus and platform devices. */
+@SuppressWarnings("module") // the module that the qualified exports name is built later
 module io.github.jkvm.machine {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
@@ -10,4 +11,6 @@ module io.github.jkvm.machine {
     exports io.github.jkvm.machine.device;
     exports io.github.jkvm.machine.linux;
     exports io.github.jkvm.machine.pci;
+    exports io.github.jkvm.machine.pool to
+            io.github.jkvm.sandbox;
 }

@@ -1,17 +1,9 @@
 package io.github.jkvm.machine;
 
+import io.github.jkvm.machine.pool.Stock;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Deque;
-import java.util.HashSet;
-import java.util.List;
 import java.util.Objects;
-import java.util.Set;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps machines ready to start, hands them out and makes others in their place in the background:
@@ -29,22 +21,8 @@ import org.jspecify.annotations.Nullable;
  * memory that they take. Safe for use by many threads.
  */
 public final class VmPool implements AutoCloseable {
-    private final Supplier<Machine> maker;
-    private final int ready;
+    private final Stock<Machine> stock;
     private final int limit;
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition changed = lock.newCondition();
-    private final Deque<Machine> waiting = new ArrayDeque<>();
-
-    /** Those waiting and those handed out. */
-    private final Set<Machine> alive = new HashSet<>();
-
-    private final Thread worker;
-
-    /** Why no machine could be made; the next who asks is told, and then it is tried again. */
-    private @Nullable RuntimeException failure;
-
-    private boolean closed;
 
     /**
      * Creates a pool and begins to fill it.
@@ -60,73 +38,34 @@ public final class VmPool implements AutoCloseable {
             throw new IllegalArgumentException("a pool that keeps " + ready + " machines ready and has at most " + limit
                     + ": the first must be 1 or more, and the second not less than the first");
         }
-        this.maker = Objects.requireNonNull(maker, "maker");
-        this.ready = ready;
         this.limit = limit;
-        this.worker = Thread.ofPlatform().name(name + "-pool").daemon().start(this::fill);
+        this.stock = new Stock<>(name, ready, limit, new Machines(Objects.requireNonNull(maker, "maker")));
+        stock.start();
     }
 
-    private void fill() {
-        while (awaitRoom()) {
-            try {
-                Machine machine = maker.get();
-                add(machine);
-                machine.whenClosed(() -> forget(machine));
-            } catch (RuntimeException e) {
-                fail(e);
-            } catch (Error e) {
-                // Such as memory that ran out: not to be waited for without end, either.
-                fail(new IllegalStateException("a machine for the pool can't be made: " + e, e));
-            }
+    private final class Machines implements Stock.Source<Machine> {
+        private final Supplier<Machine> maker;
+
+        Machines(Supplier<Machine> maker) {
+            this.maker = maker;
         }
-    }
 
-    /** Waits until another machine is wanted. Returns false if the pool is closed. */
-    private boolean awaitRoom() {
-        lock.lock();
-        try {
-            while (!closed && (failure != null || waiting.size() >= ready || alive.size() >= limit)) {
-                changed.awaitUninterruptibly();
-            }
-            return !closed;
-        } finally {
-            lock.unlock();
+        @Override
+        public Machine make() {
+            Machine machine = maker.get();
+            machine.whenClosed(() -> stock.forget(machine));
+            return machine;
         }
-    }
 
-    private void add(Machine machine) {
-        lock.lock();
-        try {
-            if (!closed) {
-                alive.add(machine);
-                waiting.add(machine);
-                changed.signalAll();
-                return;
-            }
-        } finally {
-            lock.unlock();
+        @Override
+        public boolean clean(Machine machine) {
+            // Used once; none comes back.
+            return false;
         }
-        machine.close();
-    }
 
-    private void forget(Machine machine) {
-        lock.lock();
-        try {
-            alive.remove(machine);
-            waiting.remove(machine);
-            changed.signalAll();
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    private void fail(RuntimeException e) {
-        lock.lock();
-        try {
-            failure = e;
-            changed.signalAll();
-        } finally {
-            lock.unlock();
+        @Override
+        public void close(Machine machine) {
+            machine.close();
         }
     }
 
@@ -139,7 +78,7 @@ public final class VmPool implements AutoCloseable {
      * @throws RuntimeException what the maker threw, if it could make none; the next call has it try again
      */
     public Machine take() throws InterruptedException {
-        return Objects.requireNonNull(take(Long.MAX_VALUE));
+        return stock.take();
     }
 
     /**
@@ -152,41 +91,12 @@ public final class VmPool implements AutoCloseable {
      * @throws RuntimeException what the maker threw, if it could make none; the next call has it try again
      */
     public Machine take(Duration patience) throws InterruptedException {
-        Machine machine = take(TimeUnit.NANOSECONDS.convert(patience));
+        Machine machine = stock.take(patience);
         if (machine == null) {
             throw new IllegalStateException("no machine got ready within " + patience + ", with " + handedOut()
                     + " of at most " + limit + " handed out; close those that are done, or raise the limit");
         }
         return machine;
-    }
-
-    private @Nullable Machine take(long nanos) throws InterruptedException {
-        long left = nanos;
-        lock.lockInterruptibly();
-        try {
-            while (true) {
-                if (closed) {
-                    throw new IllegalStateException("the pool is closed");
-                }
-                Machine machine = waiting.poll();
-                if (machine != null) {
-                    changed.signalAll();
-                    return machine;
-                }
-                RuntimeException why = failure;
-                if (why != null) {
-                    failure = null;
-                    changed.signalAll();
-                    throw why;
-                }
-                if (left <= 0) {
-                    return null;
-                }
-                left = changed.awaitNanos(left);
-            }
-        } finally {
-            lock.unlock();
-        }
     }
 
     /**
@@ -195,12 +105,7 @@ public final class VmPool implements AutoCloseable {
      * @return the number at this moment
      */
     public int ready() {
-        lock.lock();
-        try {
-            return waiting.size();
-        } finally {
-            lock.unlock();
-        }
+        return stock.ready();
     }
 
     /**
@@ -209,37 +114,12 @@ public final class VmPool implements AutoCloseable {
      * @return the number at this moment
      */
     public int handedOut() {
-        lock.lock();
-        try {
-            return alive.size() - waiting.size();
-        } finally {
-            lock.unlock();
-        }
+        return stock.handedOut();
     }
 
     /** Closes all machines, also those handed out, and waits for it. Closing twice does nothing. */
     @Override
     public void close() {
-        List<Machine> last;
-        lock.lock();
-        try {
-            closed = true;
-            last = List.copyOf(alive);
-            changed.signalAll();
-        } finally {
-            lock.unlock();
-        }
-        last.forEach(Machine::close);
-        boolean interrupted = false;
-        while (worker.isAlive() && worker != Thread.currentThread()) {
-            try {
-                worker.join();
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
+        stock.close();
     }
 }
