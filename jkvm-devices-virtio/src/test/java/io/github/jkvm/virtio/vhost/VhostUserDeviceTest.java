@@ -349,7 +349,7 @@ class VhostUserDeviceTest {
 
     @Test
     void doesNotWaitForABackEndForEver() throws Exception {
-        backEnd.patience = Duration.ofMillis(200);
+        backEnd.patience = Duration.ofSeconds(1);
         VirtioDriver guest = attach(device);
         backEnd.silentAt = 5;
         guest.start(guest.offered());
