@@ -22,8 +22,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A JVM that runs a {@link ChildService} for this one, in namespaces and a control group of its own where the host permits it. It has no files of this process, and
- * ends with it.
+ * A JVM that runs a {@link ChildService} for this one, in namespaces and a control group of its own where the host permits it. It has no files and no environment
+ * variables of this process, and ends with it.
  *
  * <p>What it sends is for the reader to check: a guest that has broken out of its virtual machine is there.
  *
@@ -88,8 +88,10 @@ public final class ChildJvm implements AutoCloseable {
         command.addAll(List.of(
                 ChildMain.class.getName(), service.getName(), socket(folder).toString()));
         var builder = new ProcessBuilder(command);
-        // A JVM that is to run nobody's agents and options but its own.
-        builder.environment().keySet().removeAll(Set.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH"));
+        // This process's variables may be secrets, and folders in use can't be unmounted. What is left finds the
+        // programs above.
+        builder.environment().keySet().retainAll(Set.of("PATH"));
+        builder.directory(new File("/"));
         ChildJvm child;
         try {
             child = new ChildJvm(folder, builder.start(), group.orElse(null));

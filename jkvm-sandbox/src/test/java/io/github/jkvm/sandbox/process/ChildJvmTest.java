@@ -65,6 +65,14 @@ class ChildJvmTest {
     }
 
     @Test
+    void hasNoVariablesOfThisProcess() throws Exception {
+        try (ChildJvm child = start(Network.HOST)) {
+            // Shells set some of their own.
+            assertThat(ask(child, "variables").split(",", -1)).isSubsetOf("PATH", "PWD", "SHLVL", "OLDPWD", "_");
+        }
+    }
+
+    @Test
     void hasNoNetworkWhereTheHostPermitsIt() throws Exception {
         assumeFalse(Namespaces.prefix(Network.NONE).isEmpty(), "this host permits no namespaces");
         try (ChildJvm child = start(Network.NONE)) {

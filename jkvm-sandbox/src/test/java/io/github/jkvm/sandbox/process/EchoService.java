@@ -29,6 +29,9 @@ public final class EchoService implements ChildService {
                     return String.join(",", open);
                 }
             }
+            case "variables" -> {
+                return String.join(",", System.getenv().keySet());
+            }
             case "interfaces" -> {
                 return Files.readString(Path.of("/proc/self/net/dev"))
                         .lines()
