@@ -98,12 +98,13 @@ class ChildJvmTest {
     @Test
     void isGoneOnceItIsClosed() throws Exception {
         ChildJvm child = start(Network.HOST);
-        SocketChannel connection = child.connect();
-        child.close();
-        child.close();
-        assertThat(child.isAlive()).isFalse();
-        assertThat(connection.read(ByteBuffer.allocate(1))).isEqualTo(-1);
-        connection.close();
+        try (SocketChannel connection = child.connect()) {
+            assertThat(ask(connection, "a")).isEqualTo("echo of a");
+            child.close();
+            child.close();
+            assertThat(child.isAlive()).isFalse();
+            assertThat(connection.read(ByteBuffer.allocate(1))).isEqualTo(-1);
+        }
     }
 
     @Test
