@@ -43,6 +43,17 @@ public interface HostPages {
     Remains remains();
 
     /**
+     * Returns the pages that may hold something else than the memory began with. A page that was only read may be among them; none that was written is
+     * missing, whoever wrote it.
+     *
+     * @return the pages; empty if the host does not know, and then any may
+     * @throws IllegalStateException if the memory is gone
+     */
+    default Optional<DirtyPages> changed() {
+        return Optional.empty();
+    }
+
+    /**
      * Returns the file that another process can map to see the same memory.
      *
      * @return the file; empty if the memory is this process's alone

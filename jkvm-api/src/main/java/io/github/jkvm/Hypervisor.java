@@ -1,6 +1,7 @@
 package io.github.jkvm;
 
 import io.github.jkvm.spi.HypervisorProvider;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.ServiceLoader;
@@ -115,6 +116,17 @@ public interface Hypervisor extends AutoCloseable {
      * @throws HypervisorException if the host can't give the memory
      */
     MemoryImage createMemoryImage(long size, String name);
+
+    /**
+     * Opens a file as an image that memory of guests can begin as. The image has the file itself, whatever becomes of its name.
+     *
+     * @param file a file whose size is a multiple of the page size, and which nobody changes or cuts short as long as the image or a copy of it is there
+     * @return the image, whose bytes can only be read, to be closed by the caller; closing the hypervisor does not close it
+     * @throws IllegalArgumentException if the file's size is out of range
+     * @throws IllegalStateException if this hypervisor is closed
+     * @throws HypervisorException if the file is not there, or can't be read or mapped
+     */
+    MemoryImage openMemoryImage(Path file);
 
     /** Closes every VM made from this hypervisor, then the hypervisor itself. Closing twice does nothing. */
     @Override

@@ -1,6 +1,7 @@
 package io.github.jkvm;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -106,6 +107,46 @@ public sealed interface MemoryBacking {
         }
     }
 
+    /**
+     * A part of an image with parts of other images in the place of some of its pages: memory that begins as several images laid one upon the other show
+     * it. Pages are copied when they are first written.
+     *
+     * @param bottom what is seen where no layer is
+     * @param layers what is seen elsewhere, none over another; each costs the host a mapping, of which a process has some ten thousand
+     */
+    record Layered(Copy bottom, List<Layer> layers) implements MemoryBacking {
+        /**
+         * Checks the parts.
+         *
+         * @throws IllegalArgumentException if a layer is not inside the bottom, or begins before the one that precedes it in the list ends
+         */
+        public Layered {
+            layers = List.copyOf(layers);
+            long end = 0;
+            for (Layer layer : layers) {
+                if (layer.at < end || layer.at > bottom.size - layer.contents.size) {
+                    throw new IllegalArgumentException("a layer of " + layer.contents.size + " bytes at " + layer.at
+                            + " must begin at " + end + " or later and end within the " + bottom.size
+                            + " bytes below; give layers in order");
+                }
+                end = layer.at + layer.contents.size;
+            }
+        }
+
+        @Override
+        public long size() {
+            return bottom.size;
+        }
+    }
+
+    /**
+     * One part of {@link Layered} memory.
+     *
+     * @param at where it begins in the memory, in bytes, a multiple of the page size
+     * @param contents what is there
+     */
+    record Layer(long at, Copy contents) {}
+
     /** Where writes to a file's memory go. */
     enum Sharing {
         /** To the file, seen by all who have mapped it. */
@@ -189,6 +230,21 @@ public sealed interface MemoryBacking {
      */
     static MemoryBacking copyOf(MemoryImage image, long offset, long size) {
         return new Copy(image, offset, size);
+    }
+
+    /**
+     * Returns memory that begins as a part of an image with other parts laid over it.
+     *
+     * @param bottom what is seen where no layer is, as {@link #copyOf} returns it
+     * @param layers the parts, in order, none over another
+     * @return the backing
+     * @throws IllegalArgumentException if the bottom is another kind of backing, or the layers are not inside it in order
+     */
+    static MemoryBacking layered(MemoryBacking bottom, List<Layer> layers) {
+        if (!(bottom instanceof Copy copy)) {
+            throw new IllegalArgumentException("layers lie on the copy of an image, not on " + bottom);
+        }
+        return new Layered(copy, layers);
     }
 
     private static void checkSize(long size, long pageSize) {

@@ -4,8 +4,8 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Bytes that the memory of any number of guests begins as ({@link MemoryBacking#copyOf}), each with changes of its own: what a snapshot keeps of a
- * guest's memory. Made by {@link Hypervisor#createMemoryImage}; filled by the caller before the first copy is made, and left alone from then on, since
- * a change would be seen where a guest has not written yet.
+ * guest's memory. Made by {@link Hypervisor#openMemoryImage}, or by {@link Hypervisor#createMemoryImage} and then filled by the caller before the first copy
+ * is made, and left alone from then on, since a change would be seen where a guest has not written yet.
  *
  * <p>Safe for use by many threads.
  */
@@ -21,7 +21,7 @@ public interface MemoryImage extends AutoCloseable {
     /**
      * Returns the bytes.
      *
-     * @return a segment of {@link #size()} bytes, open to all threads, that lives as long as the image
+     * @return a segment of {@link #size()} bytes, open to all threads, that lives as long as the image; read-only if the image is a file
      * @throws IllegalStateException if the image is closed
      */
     MemorySegment segment();

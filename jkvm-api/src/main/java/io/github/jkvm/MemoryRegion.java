@@ -181,6 +181,18 @@ public final class MemoryRegion {
     }
 
     /**
+     * Returns the pages that may hold something else than the region began with: zeros, or the contents of what is behind it. Needs no
+     * {@linkplain Vm#startDirtyTracking tracking}, and does not read the memory. A page that was only read may be among them; none that was written is
+     * missing, whoever wrote it.
+     *
+     * @return the pages, relative to the region; empty if the host does not know, as with memory that others may share, and then any may
+     * @throws IllegalStateException if the memory is gone
+     */
+    public Optional<DirtyPages> changedPages() {
+        return pages.changed();
+    }
+
+    /**
      * Returns the file that another process can map to see the same memory.
      *
      * @return the file; empty if the memory is this process's alone

@@ -11,6 +11,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.FileSystems;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -42,8 +43,21 @@ record HostMemory(
             case MemoryBacking.Anonymous anonymous -> anonymous(anonymous);
             case MemoryBacking.Memfd memfd -> memfd(memfd);
             case MemoryBacking.File file -> file(file);
-            case MemoryBacking.Copy copy -> copy(copy);
+            case MemoryBacking.Copy copy -> copy(copy, copy, List.of());
+            case MemoryBacking.Layered layered -> copy(layered, layered.bottom(), layered.layers());
         };
+    }
+
+    /** A whole file, as private copies of its pages; the file stays open for others to map. */
+    static HostMemory ofFile(Path path) {
+        OwnedFd file = open(path, Libc.O_RDONLY);
+        try {
+            var backing = MemoryBacking.copyOnWriteFile(path, 0, sizeOf(path, file));
+            return map(backing, MappedMemory.MAP_PRIVATE | MappedMemory.MAP_NORESERVE, file, 0);
+        } catch (RuntimeException | Error failure) {
+            file.close();
+            throw failure;
+        }
     }
 
     private static HostMemory anonymous(MemoryBacking.Anonymous backing) {
@@ -106,16 +120,40 @@ record HostMemory(
         }
     }
 
-    private static HostMemory copy(MemoryBacking.Copy backing) {
-        if (!(backing.image() instanceof KvmMemoryImage image)) {
-            throw new IllegalArgumentException(
-                    "image " + backing.image()
-                            + " was not made by KVM on this host; create it with the hypervisor whose memory begins as its copy");
-        }
+    private static HostMemory copy(MemoryBacking whole, MemoryBacking.Copy bottom, List<MemoryBacking.Layer> layers) {
         int flags = MappedMemory.MAP_PRIVATE | MappedMemory.MAP_NORESERVE;
-        HostMemory memory = map(backing, flags, image.file(), backing.offset());
-        // The file stays the image's; the mapping keeps its pages.
-        return new HostMemory(memory.arena, memory.segment, null, MappedPages.of(backing, memory.segment, null));
+        HostMemory memory = map(bottom, flags, fileOf(bottom), bottom.offset());
+        try {
+            for (MemoryBacking.Layer layer : layers) {
+                mapOver(memory.segment, layer, flags);
+            }
+        } catch (RuntimeException | Error failure) {
+            memory.arena.close();
+            throw failure;
+        }
+        // The files stay the images'; the mapping keeps their pages.
+        return new HostMemory(memory.arena, memory.segment, null, MappedPages.of(whole, memory.segment, null));
+    }
+
+    private static void mapOver(MemorySegment memory, MemoryBacking.Layer layer, int flags) {
+        MemoryBacking.Copy contents = layer.contents();
+        OwnedFd file = fileOf(contents);
+        int fd = file.acquire();
+        try {
+            MappedMemory.mapOver(memory, layer.at(), contents.size(), flags, fd, contents.offset());
+        } catch (MappedMemory.MapFailed refused) {
+            throw new KvmException("mmap", layer.toString(), refused.errno(), hint(refused.errno()));
+        } finally {
+            file.release();
+        }
+    }
+
+    private static OwnedFd fileOf(MemoryBacking.Copy backing) {
+        if (backing.image() instanceof KvmMemoryImage image) {
+            return image.file();
+        }
+        throw new IllegalArgumentException("image " + backing.image()
+                + " was not made by KVM on this host; create it with the hypervisor whose memory begins as its copy");
     }
 
     private static OwnedFd open(Path path, int access) {
@@ -137,16 +175,21 @@ record HostMemory(
 
     /** What lies past the end of a file can be mapped, but touching it is a fatal signal. */
     private static void checkInside(MemoryBacking.File backing, OwnedFd file) {
-        long size = Libc.lseek(file.acquire(), 0, Libc.SEEK_END);
-        file.release();
-        if (size < 0) {
-            throw KvmException.of("lseek", backing.path().toString(), (int) -size);
-        }
+        long size = sizeOf(backing.path(), file);
         if (backing.offset() + backing.size() > size) {
             throw new IllegalArgumentException("memory of " + backing.size() + " bytes from offset " + backing.offset()
                     + " of " + backing.path() + " passes the end of the file, which has " + size
                     + " bytes; extend the file or map less");
         }
+    }
+
+    private static long sizeOf(Path path, OwnedFd file) {
+        long size = Libc.lseek(file.acquire(), 0, Libc.SEEK_END);
+        file.release();
+        if (size < 0) {
+            throw KvmException.of("lseek", path.toString(), (int) -size);
+        }
+        return size;
     }
 
     private static HostMemory map(MemoryBacking backing, int flags, @Nullable OwnedFd file, long offset) {

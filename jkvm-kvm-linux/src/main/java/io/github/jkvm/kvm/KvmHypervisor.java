@@ -104,16 +104,37 @@ public class KvmHypervisor implements Hypervisor {
 
     @Override
     public MemoryImage createMemoryImage(long size, String name) {
+        checkOpen();
+        checkImageSize(size, "");
+        return new KvmMemoryImage(HostMemory.of(MemoryBacking.memfd(size, name)));
+    }
+
+    @Override
+    public MemoryImage openMemoryImage(Path file) {
+        checkOpen();
+        HostMemory memory = HostMemory.ofFile(file);
+        try {
+            checkImageSize(memory.segment().byteSize(), " from " + file);
+            return KvmMemoryImage.readOnly(memory);
+        } catch (RuntimeException | Error failure) {
+            memory.closeQuietly();
+            throw failure;
+        }
+    }
+
+    private void checkOpen() {
         synchronized (vms) {
             if (closed) {
                 throw new IllegalStateException(description() + " is closed");
             }
         }
+    }
+
+    private void checkImageSize(long size, String where) {
         if (size % pageSize != 0) {
             throw new IllegalArgumentException(
-                    "memory image of " + size + " bytes must be a multiple of the page size " + pageSize);
+                    "memory image of " + size + " bytes" + where + " must be a multiple of the page size " + pageSize);
         }
-        return new KvmMemoryImage(HostMemory.of(MemoryBacking.memfd(size, name)));
     }
 
     @Override

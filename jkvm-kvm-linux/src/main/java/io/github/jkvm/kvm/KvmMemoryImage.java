@@ -6,13 +6,23 @@ import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** An image in a file without a name (memfd), of which guests map private copies. */
+/** An image in a file, mostly one without a name (memfd), of which guests map private copies. */
 final class KvmMemoryImage implements MemoryImage {
     private final HostMemory memory;
+    private final MemorySegment segment;
     private final AtomicBoolean closed = new AtomicBoolean();
 
     KvmMemoryImage(HostMemory memory) {
+        this(memory, memory.segment());
+    }
+
+    private KvmMemoryImage(HostMemory memory, MemorySegment segment) {
         this.memory = memory;
+        this.segment = segment;
+    }
+
+    static KvmMemoryImage readOnly(HostMemory memory) {
+        return new KvmMemoryImage(memory, memory.segment().asReadOnly());
     }
 
     /** The file. Of a closed image, using it is an {@link IllegalStateException}. */
@@ -22,12 +32,12 @@ final class KvmMemoryImage implements MemoryImage {
 
     @Override
     public long size() {
-        return memory.segment().byteSize();
+        return segment.byteSize();
     }
 
     @Override
     public MemorySegment segment() {
-        return memory.segment();
+        return segment;
     }
 
     @Override

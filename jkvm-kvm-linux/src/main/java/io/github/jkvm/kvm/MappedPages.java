@@ -1,5 +1,6 @@
 package io.github.jkvm.kvm;
 
+import io.github.jkvm.DirtyPages;
 import io.github.jkvm.HostPages;
 import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.kvm.ffi.Errno;
@@ -35,7 +36,7 @@ record MappedPages(
             case MemoryBacking.Memfd memfd ->
                 new MappedPages(segment, size(memfd.pageSize()), MappedMemory.MADV_REMOVE, Remains.ZEROS, shared);
             // What a user keeps in a file or an image is not the guest's to throw away.
-            case MemoryBacking.File _, MemoryBacking.Copy _ ->
+            case MemoryBacking.File _, MemoryBacking.Copy _, MemoryBacking.Layered _ ->
                 new MappedPages(
                         segment,
                         size(MemoryBacking.HOST_PAGES),
@@ -62,6 +63,12 @@ record MappedPages(
             return 0;
         }
         return end - start;
+    }
+
+    @Override
+    public Optional<DirtyPages> changed() {
+        // Pages of a file that others can map are not this process's copies, whoever wrote them.
+        return shared == null && pageSize == DirtyPages.PAGE_SIZE ? PageMap.privatePages(segment) : Optional.empty();
     }
 
     @Override

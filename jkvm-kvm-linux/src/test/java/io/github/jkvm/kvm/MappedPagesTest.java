@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -46,6 +47,49 @@ class MappedPagesTest {
                     .isEqualTo(-1);
             assertThat(at(memory, 8 * MIB - 1)).isEqualTo((byte) 5);
             assertThat(at(memory, 40 * MIB)).isEqualTo((byte) 5);
+        } finally {
+            memory.close();
+        }
+    }
+
+    @Test
+    void knowsWhichPagesAreNoLongerAsTheyBegan() throws IOException {
+        Path file = Files.write(folder.resolve("file"), new byte[(int) MIB]);
+        for (MemoryBacking backing :
+                List.of(MemoryBacking.anonymous(MIB), MemoryBacking.copyOnWriteFile(file, 0, MIB))) {
+            HostMemory memory = HostMemory.of(backing);
+            try {
+                assertThat(memory.pages().changed().orElseThrow().isEmpty()).isTrue();
+                memory.segment().set(JAVA_BYTE, 3 * PAGE + 7, (byte) 1);
+                memory.segment().set(JAVA_BYTE, MIB - 1, (byte) 1);
+                assertThat(memory.pages().changed().orElseThrow().offsets()).containsExactly(3 * PAGE, MIB - PAGE);
+                memory.pages().discard(0, MIB / 2);
+                assertThat(memory.pages().changed().orElseThrow().offsets()).containsExactly(MIB - PAGE);
+            } finally {
+                memory.close();
+            }
+        }
+    }
+
+    /** Pages that are read from a file are the file's. */
+    @Test
+    void readingAFileChangesNothing() throws IOException {
+        Path file = Files.write(folder.resolve("file"), new byte[(int) MIB]);
+        HostMemory memory = HostMemory.of(MemoryBacking.copyOnWriteFile(file, 0, MIB));
+        try {
+            assertThat(memory.segment().mismatch(MemorySegment.ofArray(new byte[(int) MIB])))
+                    .isEqualTo(-1);
+            assertThat(memory.pages().changed().orElseThrow().isEmpty()).isTrue();
+        } finally {
+            memory.close();
+        }
+    }
+
+    @Test
+    void doesNotKnowWhatOthersWrite() {
+        HostMemory memory = HostMemory.of(MemoryBacking.memfd(MIB, "shared"));
+        try {
+            assertThat(memory.pages().changed()).isEmpty();
         } finally {
             memory.close();
         }

@@ -20,6 +20,9 @@ public final class MappedMemory {
     /** No file. */
     public static final int MAP_ANONYMOUS = 0x20;
 
+    /** At the address given, in place of what is mapped there. */
+    private static final int MAP_FIXED = 0x10;
+
     /** Pages are not counted as used before they are touched. */
     public static final int MAP_NORESERVE = 0x4000;
 
@@ -67,6 +70,27 @@ public final class MappedMemory {
             throw new MapFailed((int) -address);
         }
         return attach(arena, address, length);
+    }
+
+    /**
+     * Maps something else in the place of a part of memory that {@link #map} mapped, and that nobody uses yet. It goes back to the host with the whole.
+     *
+     * @param memory the memory
+     * @param at where the part begins, in bytes
+     * @param length length in bytes
+     * @param flags {@code MAP_*}
+     * @param fd the file
+     * @param offset where in the file, in bytes
+     * @throws IndexOutOfBoundsException if the part is not inside the memory
+     * @throws MapFailed if the host refuses
+     */
+    public static void mapOver(MemorySegment memory, long at, long length, int flags, int fd, long offset)
+            throws MapFailed {
+        long address = memory.asSlice(at, length).address();
+        long result = Libc.mmap(address, length, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, offset);
+        if (result < 0) {
+            throw new MapFailed((int) -result);
+        }
     }
 
     /**

@@ -6,6 +6,7 @@ import io.github.jkvm.MemoryImage;
 import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.Msr;
 import io.github.jkvm.x86.X86Hypervisor;
+import java.nio.file.Path;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -216,6 +217,12 @@ public final class ScriptedHypervisor implements X86Hypervisor {
     public MemoryImage createMemoryImage(long size, String name) {
         checkOpen();
         return ScriptedMemory.createImage(size, name);
+    }
+
+    @Override
+    public MemoryImage openMemoryImage(Path file) {
+        checkOpen();
+        return ScriptedMemory.openImage(file);
     }
 
     @Override

@@ -14,6 +14,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.IdentityHashMap;
 import java.util.concurrent.TimeUnit;
@@ -86,6 +88,28 @@ final class ScriptedMemory {
         }
     }
 
+    static MemoryImage openImage(Path file) {
+        @SuppressWarnings("MustBeClosed") // closed with the image
+        Arena arena = Arena.ofShared();
+        try {
+            long size = sizeOf(file);
+            checkAligned("image size", size, size + " of " + file);
+            var whole = new MemoryBacking.File(file, 0, size, MemoryBacking.Sharing.COPY_ON_WRITE);
+            return new Image(file.toString(), arena, open(whole, MapMode.READ_ONLY, arena, StandardOpenOption.READ));
+        } catch (RuntimeException | Error failure) {
+            arena.close();
+            throw failure;
+        }
+    }
+
+    private static long sizeOf(Path file) {
+        try {
+            return Files.size(file);
+        } catch (IOException refused) {
+            throw new HypervisorException("file " + file + " can't be read (" + refused + ")", refused);
+        }
+    }
+
     private record Image(String name, Arena arena, MemorySegment segment) implements MemoryImage {
         @Override
         public long size() {
@@ -103,10 +127,20 @@ final class ScriptedMemory {
     private static MemorySegment map(MemoryBacking backing, Arena arena) {
         return switch (backing) {
             case MemoryBacking.Anonymous _, MemoryBacking.Memfd _ -> allocate(backing.size(), arena);
-            case MemoryBacking.Copy copy ->
-                allocate(copy.size(), arena).copyFrom(copy.image().segment().asSlice(copy.offset(), copy.size()));
+            case MemoryBacking.Copy copy -> allocate(copy.size(), arena).copyFrom(contents(copy));
+            case MemoryBacking.Layered layered -> {
+                MemorySegment memory = allocate(layered.size(), arena).copyFrom(contents(layered.bottom()));
+                for (MemoryBacking.Layer layer : layered.layers()) {
+                    memory.asSlice(layer.at(), layer.contents().size()).copyFrom(contents(layer.contents()));
+                }
+                yield memory;
+            }
             case MemoryBacking.File file -> map(file, arena);
         };
+    }
+
+    private static MemorySegment contents(MemoryBacking.Copy copy) {
+        return copy.image().segment().asSlice(copy.offset(), copy.size());
     }
 
     private static MemorySegment map(MemoryBacking.File file, Arena arena) {
