@@ -5,7 +5,9 @@ import io.github.jkvm.DeviceState;
 import io.github.jkvm.machine.snapshot.ChipState;
 import io.github.jkvm.machine.snapshot.CpuState;
 import io.github.jkvm.machine.snapshot.CpuStates;
-import io.github.jkvm.machine.snapshot.MemoryContents;
+import io.github.jkvm.machine.snapshot.GuestContents;
+import io.github.jkvm.machine.snapshot.Layer;
+import io.github.jkvm.machine.snapshot.MemoryRecord;
 import io.github.jkvm.machine.snapshot.SavedMachine;
 import io.github.jkvm.x86.X86Hypervisor;
 import io.github.jkvm.x86.X86VCpu;
@@ -16,30 +18,36 @@ import java.util.List;
 import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 
 /** Takes a snapshot of a board whose vCPUs stand still. */
 final class Capture {
     private final MachineBuilder options;
     private final BuiltBoard board;
     private final RunState state;
+    private final MemoryRecord memory;
 
-    private Capture(MachineBuilder options, BuiltBoard board, RunState state) {
+    private Capture(MachineBuilder options, BuiltBoard board, RunState state, MemoryRecord memory) {
         this.options = options;
         this.board = board;
         this.state = state;
+        this.memory = memory;
     }
 
-    static MachineSnapshot of(MachineBuilder options, BuiltBoard board, RunState state) {
-        var capture = new Capture(options, board, state);
+    /** Takes it, of memory only what differs from a base if there is one. */
+    static MachineSnapshot of(
+            MachineBuilder options, BuiltBoard board, RunState state, MemoryRecord memory, @Nullable Layer base) {
+        var capture = new Capture(options, board, state, memory);
         AtomicReference<MachineSnapshot> taken = new AtomicReference<>();
         // On the thread of the devices, so that none of them does anything between the first state and the last byte of
         // memory.
-        board.loop().runAlone(() -> taken.set(capture.take()));
+        board.loop().runAlone(() -> taken.set(capture.take(base)));
         return Objects.requireNonNull(taken.get());
     }
 
-    private MachineSnapshot take() {
+    private MachineSnapshot take(@Nullable Layer base) {
         List<Device> touched = new ArrayList<>();
+        MachineSnapshot taken;
         try {
             // First: what they bring to an end may still write memory and interrupt.
             SequencedMap<String, DeviceState> devices = new LinkedHashMap<>();
@@ -65,11 +73,34 @@ final class Capture {
                     pc ? Arrays.stream(PcDevice.values()).filter(options::has).toList() : List.of(),
                     options.devices().stream().map(Device::name).toList(),
                     System.currentTimeMillis());
-            MemoryContents contents =
-                    MemoryContents.copy(options.hypervisor(), board.vm().memory(), options.ram());
-            return MachineSnapshot.inMemory(new SavedMachine(shape, List.copyOf(cpus), chips, devices), contents);
-        } finally {
-            touched.forEach(Device::resume);
+            taken = new MachineSnapshot(
+                    new SavedMachine(shape, List.copyOf(cpus), chips, devices),
+                    new GuestContents(memory.copy(options.hypervisor(), base)));
+        } catch (Throwable failure) {
+            resume(touched).forEach(failure::addSuppressed);
+            throw failure;
         }
+        List<Throwable> failures = resume(touched);
+        if (failures.isEmpty()) {
+            return taken;
+        }
+        taken.close();
+        var stuck = new IllegalStateException(
+                "the snapshot was taken, but not all devices go on after it", failures.getFirst());
+        failures.stream().skip(1).forEach(stuck::addSuppressed);
+        throw stuck;
+    }
+
+    /** Has all go on, also those after one that fails to; returns the failures. */
+    private static List<Throwable> resume(List<Device> devices) {
+        List<Throwable> failures = new ArrayList<>();
+        for (Device device : devices) {
+            try {
+                device.resume();
+            } catch (RuntimeException | Error failure) {
+                failures.add(failure);
+            }
+        }
+        return failures;
     }
 }

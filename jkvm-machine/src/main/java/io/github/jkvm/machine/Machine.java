@@ -9,6 +9,8 @@ import io.github.jkvm.machine.boot.LoadedKernel;
 import io.github.jkvm.machine.device.AcpiPm;
 import io.github.jkvm.machine.device.GuestRequest;
 import io.github.jkvm.machine.snapshot.CpuState;
+import io.github.jkvm.machine.snapshot.Layer;
+import io.github.jkvm.machine.snapshot.MemoryRecord;
 import io.github.jkvm.x86.X86VCpu;
 import io.github.jkvm.x86.X86Vm;
 import java.lang.System.Logger.Level;
@@ -52,6 +54,7 @@ public final class Machine implements AutoCloseable {
     private final RunState state;
     private final Object snapshotting = new Object();
     private final BuiltBoard board;
+    private final MemoryRecord memory;
     private final @Nullable Duration deadline;
     private final List<Thread> threads = new ArrayList<>();
     private final CompletableFuture<Void> alarm = new CompletableFuture<>();
@@ -68,6 +71,10 @@ public final class Machine implements AutoCloseable {
         options.forgetBootFiles();
         board.vcpus().forEach(state::add);
         MachineSnapshot origin = options.origin();
+        this.memory = new MemoryRecord(
+                board.vm(),
+                options.ram(),
+                origin == null ? null : origin.contents().layer());
         if (origin != null) {
             List<CpuState> cpus = origin.machine().cpus();
             board.vcpus().stream()
@@ -215,7 +222,8 @@ public final class Machine implements AutoCloseable {
 
     /**
      * Takes a snapshot. The guest stands still meanwhile, also for its own clock but for the paravirtual one of a machine restored from it, and then goes on
-     * as it was: running, paused, or not yet started. Takes as long as it takes to copy the memory that the guest has used.
+     * as it was: running, paused, or not yet started. Takes as long as it takes to copy the memory that the guest has used; see
+     * {@link #snapshot(MachineSnapshot)} for one that takes less.
      *
      * @return the snapshot, to be closed by the caller
      * @throws IllegalStateException if the machine has ended or is closed, a device can't be saved now, or this is a thread of
@@ -223,6 +231,35 @@ public final class Machine implements AutoCloseable {
      * @throws io.github.jkvm.HypervisorException if the host has no room for the copy; the machine goes on
      */
     public MachineSnapshot snapshot() {
+        return take(null);
+    }
+
+    /**
+     * Takes an increment: a snapshot that keeps only the memory that is not as in an earlier one, its base, and is otherwise like {@link #snapshot()}. It
+     * is restored like any other, and others may build on it in turn, as many as wanted.
+     *
+     * <p>Every snapshot of a machine with as much memory can be the base. It takes as long as it takes to copy what was written since if the base is the
+     * snapshot that this machine was restored from, or the one that was last taken of it, where from the first increment on KVM records what is written
+     * (the guest then runs a little slower, as its first write to each page after an increment is caught), or one that either of these builds on. Else the
+     * memory that the guest has used is compared with the base's; and always so with {@link MachineBuilder#sharedMemory()}, which others may write.
+     * A program that takes the dirty pages of the machine's {@link #vm()} itself makes increments wrong.
+     *
+     * @param base the snapshot, in memory or opened; may be closed once this returns
+     * @return the snapshot, to be closed by the caller
+     * @throws IllegalArgumentException if the base is of another board, or has memory of another size
+     * @throws IllegalStateException if the base is closed, and as {@link #snapshot()} throws it; the machine goes on
+     * @throws io.github.jkvm.HypervisorException if the host has no room for the copy, or can't record what is written; the machine goes on
+     */
+    public MachineSnapshot snapshot(MachineSnapshot base) {
+        if (base.board() != options.board() || base.memory() != options.memory()) {
+            throw new IllegalArgumentException("the base is of a board " + base.board() + " with " + base.memory()
+                    + " bytes of memory, and this machine's is " + options.board() + " with " + options.memory()
+                    + "; take a whole snapshot as the base");
+        }
+        return base.whileOpen(() -> take(base.contents().layer()));
+    }
+
+    private MachineSnapshot take(@Nullable Layer base) {
         if (board.loop().inLoop()) {
             throw new IllegalStateException(
                     "a device's code on the devices' thread can't take a snapshot, as a vCPU may wait for it; let another"
@@ -236,7 +273,7 @@ public final class Machine implements AutoCloseable {
             }
             state.hold();
             try {
-                return Capture.of(options, board, state);
+                return Capture.of(options, board, state, memory, base);
             } finally {
                 state.release();
             }

@@ -318,7 +318,7 @@ public final class MachineBuilder {
 
     MemoryBacking backing(GuestRange range) {
         if (origin != null) {
-            return origin.contents().backing(GuestContents.offsetOf(ram(), range), range.size());
+            return origin.contents().backing(hypervisor, GuestContents.offsetOf(ram(), range), range.size());
         }
         return sharedMemory
                 ? MemoryBacking.memfd(range.size(), "jkvm memory at " + range.address())

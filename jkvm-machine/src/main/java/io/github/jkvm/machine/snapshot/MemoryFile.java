@@ -7,40 +7,39 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
-import java.util.zip.CRC32C;
 
 /**
  * Where the contents of a memory lie, as a snapshot's file tells.
  *
  * @param file name of the file, in the same folder
- * @param size its size in bytes
- * @param checksums the CRC-32C of each piece of {@link #PIECE} bytes
+ * @param identity by which snapshots that build on this one know it
+ * @param base the snapshot that this one builds on: one, or none if it is whole
+ * @param size its size in bytes, which is the memory's; each page is at its own place
+ * @param pages a bit for each page that it has, the first page's in the lowest bit of the first byte; the others are as in the base, or zeros
+ * @param checksums the CRC-32C of each piece of {@link Checksums#PIECE} bytes: of all of it if there is no base, else of the pages that it has
  */
-record MemoryFile(String file, long size, List<Integer> checksums) {
-    /** How much one checksum covers, in bytes; the last piece may be shorter. */
-    static final int PIECE = 2 << 20;
-
+record MemoryFile(
+        String file, Identity identity, List<Identity> base, long size, Bytes pages, List<Integer> checksums) {
     /** How a file of this kind is named: nothing else in the folder is ours to delete. */
     static final String PREFIX = "memory-";
 
     private static final RecordCodec<MemoryFile> CODEC = new RecordCodec<>(MemoryFile.class);
 
-    private static final int ZERO_PIECE = checksum(MemorySegment.ofArray(new byte[PIECE]));
+    static String layout() {
+        return CODEC.layout();
+    }
 
-    /** Writes the bytes to a new file, with holes where there are zeros, and returns once they are on the disk. */
-    static MemoryFile write(Path file, MemorySegment bytes) throws IOException {
-        long size = bytes.byteSize();
-        List<Integer> checksums = new ArrayList<>();
+    /** Writes pages to a new file, with holes where there are none or zeros, and returns once they are on the disk. */
+    static void write(Path file, long size, List<Run> runs) throws IOException {
         try (var channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-            for (long start = 0; start < size; start += PIECE) {
-                MemorySegment piece = bytes.asSlice(start, Math.min(PIECE, size - start));
-                boolean whole = piece.byteSize() == PIECE;
-                boolean empty = Pages.nextNonzero(piece, 0) == piece.byteSize();
-                checksums.add(empty && whole ? ZERO_PIECE : checksum(piece));
-                if (!empty) {
-                    writeNonzero(channel, start, piece);
+            for (Run run : runs) {
+                MemorySegment bytes = run.bytes();
+                // A buffer has no more than 2 GiB.
+                for (long start = 0; start < bytes.byteSize(); start += Checksums.PIECE) {
+                    long length = Math.min(Checksums.PIECE, bytes.byteSize() - start);
+                    writeNonzero(channel, run.start() + start, bytes.asSlice(start, length));
                 }
             }
             if (channel.size() < size) {
@@ -48,13 +47,13 @@ record MemoryFile(String file, long size, List<Integer> checksums) {
             }
             channel.force(true);
         }
-        return new MemoryFile(file.getFileName().toString(), size, List.copyOf(checksums));
     }
 
     private static void writeNonzero(FileChannel channel, long start, MemorySegment piece) throws IOException {
+        long size = piece.byteSize();
         long page = 0;
-        while ((page = Pages.nextNonzero(piece, page)) < piece.byteSize()) {
-            long end = Pages.nextZero(piece, page);
+        while ((page = Pages.nextNonzero(piece, page, size)) < size) {
+            long end = Pages.nextZero(piece, page, size);
             ByteBuffer run = piece.asSlice(page, end - page).asByteBuffer();
             long position = start + page;
             while (run.hasRemaining()) {
@@ -64,24 +63,8 @@ record MemoryFile(String file, long size, List<Integer> checksums) {
         }
     }
 
-    /** Returns what is wrong with the bytes, or nothing. */
-    List<String> problems(MemorySegment bytes) {
-        List<String> problems = new ArrayList<>();
-        for (int i = 0; i < checksums.size(); i++) {
-            long start = (long) i * PIECE;
-            MemorySegment piece = bytes.asSlice(start, Math.min(PIECE, size - start));
-            if (checksum(piece) != checksums.get(i)) {
-                problems.add("bytes 0x" + Long.toHexString(start) + " to 0x"
-                        + Long.toHexString(start + piece.byteSize() - 1) + " of " + file + " are damaged");
-            }
-        }
-        return problems;
-    }
-
-    private static int checksum(MemorySegment bytes) {
-        var crc = new CRC32C();
-        crc.update(bytes.asByteBuffer());
-        return (int) crc.getValue();
+    BitSet pageSet() {
+        return BitSet.valueOf(pages.toArray());
     }
 
     Bytes encode() {
@@ -98,9 +81,17 @@ record MemoryFile(String file, long size, List<Integer> checksums) {
         if (!read.file.startsWith(PREFIX) || read.file.indexOf('/') >= 0 || read.file.indexOf('\0') >= 0) {
             throw new IllegalArgumentException("names the file '" + read.file + "', which is none of a snapshot's");
         }
-        if (read.size <= 0 || read.checksums.size() != (read.size + PIECE - 1) / PIECE) {
+        if (read.size <= 0 || read.checksums.size() != Checksums.count(read.size)) {
             throw new IllegalArgumentException(
                     "has " + read.checksums.size() + " checksums for a memory of " + read.size + " bytes");
+        }
+        if (read.base.size() > 1) {
+            throw new IllegalArgumentException("builds on " + read.base.size() + " snapshots; one is the most");
+        }
+        long pages = Math.ceilDiv(read.size, Pages.SIZE);
+        if (read.pageSet().length() > pages) {
+            throw new IllegalArgumentException(
+                    "has page " + (read.pageSet().length() - 1) + " of a memory of " + pages + " pages");
         }
         return read;
     }

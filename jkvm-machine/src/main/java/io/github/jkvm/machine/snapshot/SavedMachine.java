@@ -31,7 +31,7 @@ public record SavedMachine(
     private static final RecordCodec<Shape> SHAPE_CODEC = new RecordCodec<>(Shape.class);
 
     /** The build that wrote a snapshot and the one that reads it must agree on this. */
-    static final String LAYOUT = SHAPE_CODEC.layout() + CpuState.layout() + ChipState.layout();
+    static final String LAYOUT = SHAPE_CODEC.layout() + CpuState.layout() + ChipState.layout() + MemoryFile.layout();
 
     /**
      * What a machine is made of.
@@ -123,9 +123,9 @@ public record SavedMachine(
         if (chips.pit().isEmpty() != !(pc && shape.pcDevices.contains(PcDevice.TIMER))) {
             throw new BadSectionException(CHIPS, "does not fit the devices " + shape.pcDevices + " of the board");
         }
-        if (shape.memory <= 0 || shape.memory % GuestContents.PAGE != 0) {
+        if (shape.memory <= 0 || shape.memory % Pages.SIZE != 0) {
             throw new BadSectionException(
-                    BOARD, "claims " + shape.memory + " bytes of memory, no multiple of " + GuestContents.PAGE);
+                    BOARD, "claims " + shape.memory + " bytes of memory, no multiple of " + Pages.SIZE);
         }
         try {
             shape.ram();

@@ -4,7 +4,6 @@ import io.github.jkvm.Bytes;
 import io.github.jkvm.machine.BadSnapshotException;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
-import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -17,8 +16,11 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A snapshot in a folder: the file {@value #INDEX} with all but the memory's contents, and the file of these that it names. A new snapshot writes its own
@@ -44,10 +46,8 @@ public final class SnapshotFolder {
      *
      * @param machine all but the contents of the memory
      * @param contents the contents
-     * @param verification what finds damage in the contents
      */
-    public record Opened(SavedMachine machine, GuestContents contents, Verification verification)
-            implements AutoCloseable {
+    public record Opened(SavedMachine machine, GuestContents contents) implements AutoCloseable {
         /** Closes the contents. */
         @Override
         public void close() {
@@ -55,15 +55,12 @@ public final class SnapshotFolder {
         }
     }
 
-    /** Looks for damage. */
-    @FunctionalInterface
-    public interface Verification {
-        /**
-         * Compares all contents with their checksums.
-         *
-         * @return a sentence for each damaged piece
-         */
-        List<String> problems();
+    /** How much of a snapshot is written. */
+    public enum Extent {
+        /** All, so that it needs no other. */
+        WHOLE,
+        /** The pages that were written since its base was taken. */
+        INCREMENT
     }
 
     /**
@@ -71,19 +68,38 @@ public final class SnapshotFolder {
      *
      * @param folder the folder, made if it is not there
      * @param machine all but the contents of the memory
-     * @param memory the contents
-     * @throws IOException if it can't be written; the folder then has what it had
+     * @param memory the contents, held by the caller meanwhile
+     * @param extent how much of them
+     * @throws IOException if it can't be written, or the folder has a snapshot that it builds on; the folder then has what it had
+     * @throws BadSnapshotException if what would be made one is damaged
      */
-    public static void save(Path folder, SavedMachine machine, MemorySegment memory) throws IOException {
+    public static void save(Path folder, SavedMachine machine, Layer memory, Extent extent) throws IOException {
+        boolean merge = extent == Extent.WHOLE && memory.below() != null;
+        if (merge) {
+            // New checksums would hide old damage.
+            checkSound(memory);
+        }
         Files.createDirectories(folder);
         try (var lock = FileChannel.open(folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
                 FileLock held = lock(folder, lock)) {
             LOG.log(Level.DEBUG, "saving to {0} under {1}", folder, held);
+            Optional<MemoryFile> current = current(folder);
+            if (extent == Extent.INCREMENT && current.isPresent()) {
+                checkNoBase(folder, current.get(), memory);
+            }
             // Left by a save that was cut short.
-            deleteContents(folder, current(folder));
+            deleteContents(folder, current.map(MemoryFile::file).orElse(""));
             Path contents = folder.resolve(MemoryFile.PREFIX + UUID.randomUUID());
             try {
-                MemoryFile written = MemoryFile.write(contents, memory);
+                List<Run> runs = merge ? Run.seen(memory) : Run.own(memory);
+                MemoryFile.write(contents, memory.size(), runs);
+                var written = new MemoryFile(
+                        contents.getFileName().toString(),
+                        memory.identity(),
+                        extent == Extent.WHOLE ? List.of() : baseOf(memory),
+                        memory.size(),
+                        Bytes.copyOf((merge ? memory.allPages() : memory.pages()).toByteArray()),
+                        merge ? Checksums.of(memory.size(), runs, Checksums.Gaps.ZEROS) : memory.checksums());
                 SequencedMap<String, Bytes> sections = machine.toSections();
                 sections.putFirst(LAYOUT, Bytes.copyOf(SavedMachine.LAYOUT.getBytes(StandardCharsets.UTF_8)));
                 sections.putLast(MEMORY, written.encode());
@@ -93,6 +109,27 @@ public final class SnapshotFolder {
                 throw failure;
             }
             deleteContents(folder, contents.getFileName().toString());
+        }
+    }
+
+    private static List<Identity> baseOf(Layer memory) {
+        Layer below = memory.below();
+        return below == null ? List.of() : List.of(below.identity());
+    }
+
+    private static void checkSound(Layer memory) {
+        List<String> problems = memory.problems();
+        if (!problems.isEmpty()) {
+            throw new BadSnapshotException(String.join("; ", problems));
+        }
+    }
+
+    private static void checkNoBase(Path folder, MemoryFile current, Layer memory) throws IOException {
+        for (Layer base = memory.below(); base != null; base = base.below()) {
+            if (base.id().equals(current.identity().id())) {
+                throw new IOException(folder + " has snapshot " + base.id()
+                        + ", on which the increment builds and which it would replace; choose another folder");
+            }
         }
     }
 
@@ -140,12 +177,12 @@ public final class SnapshotFolder {
         }
     }
 
-    /** The name of the contents that belong to the folder's snapshot; none, if it has none that can be read. */
-    private static String current(Path folder) throws IOException {
+    /** The contents that belong to the folder's snapshot; none, if it has none that can be read. */
+    private static Optional<MemoryFile> current(Path folder) throws IOException {
         try {
-            return memoryOf(sections(folder)).file();
+            return Optional.of(memoryOf(sections(folder)));
         } catch (NoSuchFileException | BadSectionException none) {
-            return "";
+            return Optional.empty();
         }
     }
 
@@ -160,35 +197,86 @@ public final class SnapshotFolder {
     }
 
     /**
-     * Reads a snapshot. The folder may come from anywhere.
+     * Reads a snapshot and those that it builds on. The folders may come from anywhere.
      *
-     * @param folder the folder
-     * @return the snapshot, its contents to be closed by the caller
-     * @throws NoSuchFileException if the folder has none
-     * @throws IOException if it can't be read
-     * @throws BadSnapshotException if it is damaged, or was written by a build that this one does not understand
+     * @param folders the folder of a whole snapshot, and those of the increments that build on each other from there, in order
+     * @return the last of the snapshots, its contents to be closed by the caller
+     * @throws NoSuchFileException if a folder has none
+     * @throws IOException if one can't be read
+     * @throws BadSnapshotException if one is damaged, was written by a build that this one does not understand, or does not build on the one before
      */
-    public static Opened open(Path folder) throws IOException {
+    public static Opened open(List<Path> folders) throws IOException {
+        SavedMachine machine = null;
+        Layer top = null;
         try {
-            SequencedMap<String, Bytes> sections = sections(folder);
-            Bytes layout = sections.get(LAYOUT);
-            if (layout == null || !new String(layout.toArray(), StandardCharsets.UTF_8).equals(SavedMachine.LAYOUT)) {
-                throw new BadSectionException(
-                        LAYOUT,
-                        "is not this build's: the snapshot was written by another version of jkvm; take it anew");
+            for (Path folder : folders) {
+                try {
+                    SequencedMap<String, Bytes> sections = sections(folder);
+                    checkLayout(sections);
+                    machine = SavedMachine.of(sections);
+                    Layer layer = layer(folder, memoryOf(sections), machine, top);
+                    if (top != null) {
+                        // The layer above holds it from now on.
+                        top.release();
+                    }
+                    top = layer;
+                } catch (BadSectionException e) {
+                    throw new BadSnapshotException("snapshot in " + folder + ": " + e.getMessage());
+                }
             }
-            SavedMachine machine = SavedMachine.of(sections);
-            MemoryFile memory = memoryOf(sections);
-            if (memory.size() != machine.shape().memory()) {
+            var opened = new Opened(Objects.requireNonNull(machine), new GuestContents(Objects.requireNonNull(top)));
+            top = null;
+            return opened;
+        } finally {
+            if (top != null) {
+                top.release();
+            }
+        }
+    }
+
+    private static void checkLayout(SequencedMap<String, Bytes> sections) throws BadSectionException {
+        Bytes layout = sections.get(LAYOUT);
+        if (layout == null || !new String(layout.toArray(), StandardCharsets.UTF_8).equals(SavedMachine.LAYOUT)) {
+            throw new BadSectionException(
+                    LAYOUT, "is not this build's: the snapshot was written by another version of jkvm; take it anew");
+        }
+    }
+
+    private static Layer layer(Path folder, MemoryFile memory, SavedMachine machine, @Nullable Layer below)
+            throws IOException, BadSectionException {
+        if (memory.size() != machine.shape().memory()) {
+            throw new BadSectionException(
+                    MEMORY,
+                    "tells of " + memory.size() + " bytes; the machine has "
+                            + machine.shape().memory());
+        }
+        checkBase(memory, below);
+        return Layer.opened(below, memory, FilePages.open(folder.resolve(memory.file()), memory.size()));
+    }
+
+    private static void checkBase(MemoryFile memory, @Nullable Layer below) throws BadSectionException {
+        if (below == null) {
+            if (!memory.base().isEmpty()) {
                 throw new BadSectionException(
                         MEMORY,
-                        "tells of " + memory.size() + " bytes; the machine has "
-                                + machine.shape().memory());
+                        "builds on snapshot " + memory.base().getFirst()
+                                + ", which is missing; open the folder of that one first, then this");
             }
-            FileContents contents = FileContents.open(folder.resolve(memory.file()), memory.size());
-            return new Opened(machine, contents, () -> memory.problems(contents.bytes()));
-        } catch (BadSectionException e) {
-            throw new BadSnapshotException("snapshot in " + folder + ": " + e.getMessage());
+            return;
+        }
+        if (memory.base().isEmpty()) {
+            throw new BadSectionException(MEMORY, "is whole and builds on no other; open it alone, or as the first");
+        }
+        Identity base = memory.base().getFirst();
+        if (!base.equals(below.identity())) {
+            throw new BadSectionException(
+                    MEMORY,
+                    "builds on snapshot " + base + ", and the folder before has " + below.identity()
+                            + (base.id().equals(below.id()) ? ", which has changed since" : "; another is missing"));
+        }
+        if (memory.size() != below.size()) {
+            throw new BadSectionException(
+                    MEMORY, "tells of " + memory.size() + " bytes; the one that it builds on has " + below.size());
         }
     }
 

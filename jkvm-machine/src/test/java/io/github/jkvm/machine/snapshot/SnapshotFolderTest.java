@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.jkvm.machine.BadSnapshotException;
+import io.github.jkvm.machine.snapshot.SnapshotFolder.Extent;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -16,6 +17,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -26,7 +28,12 @@ class SnapshotFolderTest {
     private Path folder;
 
     private void save(long number) throws IOException {
-        SnapshotFolder.save(folder, TestMachines.pc(number), TestMachines.memory(number));
+        SnapshotFolder.save(
+                folder, TestMachines.pc(number), TestMemory.layer(TestMachines.memory(number)), Extent.WHOLE);
+    }
+
+    private SnapshotFolder.Opened open() throws IOException {
+        return SnapshotFolder.open(List.of(folder));
     }
 
     private Path index() {
@@ -53,15 +60,15 @@ class SnapshotFolderTest {
         assertThat(opened.machine().chips()).isEqualTo(expected.chips());
         assertThat(opened.machine().devices().sequencedKeySet()).containsExactly("serial0", "disk0");
         assertThat(opened.machine().devices().get("disk0").number("number")).isEqualTo(number);
-        assertThat(opened.contents().bytes().mismatch(TestMachines.memory(number)))
+        assertThat(TestMemory.asRestored(opened.contents()).mismatch(TestMachines.memory(number)))
                 .isEqualTo(-1);
-        assertThat(opened.verification().problems()).isEmpty();
+        assertThat(opened.contents().layer().problems()).isEmpty();
     }
 
     @Test
     void whatIsOpenedIsWhatWasSaved() throws Exception {
         save(1);
-        try (SnapshotFolder.Opened opened = SnapshotFolder.open(folder)) {
+        try (SnapshotFolder.Opened opened = open()) {
             assertIs(opened, 1);
         }
     }
@@ -70,11 +77,11 @@ class SnapshotFolderTest {
     void aSecondSaveTakesThePlaceOfTheFirstAndLeavesNothingOfItBehind() throws Exception {
         save(1);
         Path old = memoryFile();
-        try (SnapshotFolder.Opened first = SnapshotFolder.open(folder)) {
+        try (SnapshotFolder.Opened first = open()) {
             save(2);
             assertIs(first, 1);
         }
-        try (SnapshotFolder.Opened second = SnapshotFolder.open(folder)) {
+        try (SnapshotFolder.Opened second = open()) {
             assertIs(second, 2);
         }
         assertThat(old).doesNotExist();
@@ -93,7 +100,8 @@ class SnapshotFolderTest {
     void zerosTakeNoRoomOnTheDisk() throws Exception {
         byte[] mostlyZeros = new byte[(int) TestMachines.MEMORY];
         mostlyZeros[1 << 20] = 1;
-        SnapshotFolder.save(folder, TestMachines.pc(1), MemorySegment.ofArray(mostlyZeros));
+        SnapshotFolder.save(
+                folder, TestMachines.pc(1), TestMemory.layer(MemorySegment.ofArray(mostlyZeros)), Extent.WHOLE);
         long blocks = ((Number) Files.getAttribute(memoryFile(), "unix:size")).longValue();
         assertThat(blocks).isEqualTo(TestMachines.MEMORY);
         assertThat(bytesOnDisk(memoryFile())).isLessThan(64 << 10);
@@ -108,7 +116,7 @@ class SnapshotFolderTest {
 
     @Test
     void anEmptyFolderHasNoSnapshot() {
-        assertThatExceptionOfType(NoSuchFileException.class).isThrownBy(() -> SnapshotFolder.open(folder));
+        assertThatExceptionOfType(NoSuchFileException.class).isThrownBy(() -> open());
     }
 
     @Test
@@ -121,7 +129,7 @@ class SnapshotFolderTest {
                     .isInstanceOf(IOException.class)
                     .hasMessageContaining("another snapshot is being saved to " + folder);
         }
-        try (SnapshotFolder.Opened opened = SnapshotFolder.open(folder)) {
+        try (SnapshotFolder.Opened opened = open()) {
             assertIs(opened, 1);
         }
     }
@@ -131,14 +139,18 @@ class SnapshotFolderTest {
         save(1);
         List<Path> before = files();
         // A memory that is gone while it is written.
-        MemorySegment gone;
+        Layer gone;
         try (var arena = Arena.ofConfined()) {
-            gone = arena.allocate(TestMachines.MEMORY);
+            gone = Layer.taken(
+                    null,
+                    TestMachines.MEMORY,
+                    BitSet.valueOf(new long[] {1}),
+                    TestMemory.image(arena.allocate(TestMachines.MEMORY)));
         }
-        assertThatThrownBy(() -> SnapshotFolder.save(folder, TestMachines.pc(2), gone))
+        assertThatThrownBy(() -> SnapshotFolder.save(folder, TestMachines.pc(2), gone, Extent.WHOLE))
                 .isInstanceOf(IllegalStateException.class);
         assertThat(files()).containsExactlyInAnyOrderElementsOf(before);
-        try (SnapshotFolder.Opened opened = SnapshotFolder.open(folder)) {
+        try (SnapshotFolder.Opened opened = open()) {
             assertIs(opened, 1);
         }
     }
@@ -153,7 +165,7 @@ class SnapshotFolderTest {
             int at = i < 200 ? i : random.nextInt(bad.length);
             bad[at] ^= (byte) (1 << random.nextInt(8));
             Files.write(index(), bad);
-            assertThatThrownBy(() -> SnapshotFolder.open(folder))
+            assertThatThrownBy(() -> open())
                     .as("bit of byte %d", at)
                     .isInstanceOf(BadSnapshotException.class)
                     .hasMessageContaining("section '");
@@ -166,13 +178,13 @@ class SnapshotFolderTest {
         byte[] good = Files.readAllBytes(index());
         for (int length = 0; length < good.length; length += 1 + length / 50) {
             Files.write(index(), Arrays.copyOf(good, length));
-            assertThatThrownBy(() -> SnapshotFolder.open(folder))
+            assertThatThrownBy(() -> open())
                     .as("%d bytes", length)
                     .isInstanceOf(BadSnapshotException.class)
                     .hasMessageContaining("section '");
         }
         Files.write(index(), Arrays.copyOf(good, good.length + 1));
-        assertThatThrownBy(() -> SnapshotFolder.open(folder)).hasMessageContaining("followed by 1 stray bytes");
+        assertThatThrownBy(() -> open()).hasMessageContaining("followed by 1 stray bytes");
     }
 
     @Test
@@ -181,7 +193,7 @@ class SnapshotFolderTest {
         byte[] file = Files.readAllBytes(index());
         ByteBuffer.wrap(file).putInt(8, 99);
         Files.write(index(), file);
-        assertThatThrownBy(() -> SnapshotFolder.open(folder))
+        assertThatThrownBy(() -> open())
                 .isInstanceOf(BadSnapshotException.class)
                 .hasMessageContaining("section 'header' says version 99; this build reads version 1");
     }
@@ -192,8 +204,8 @@ class SnapshotFolderTest {
         try (var channel = FileChannel.open(memoryFile(), StandardOpenOption.WRITE)) {
             channel.write(ByteBuffer.wrap(new byte[] {1}), 0x30_0001);
         }
-        try (SnapshotFolder.Opened opened = SnapshotFolder.open(folder)) {
-            assertThat(opened.verification().problems())
+        try (SnapshotFolder.Opened opened = open()) {
+            assertThat(opened.contents().layer().problems())
                     .singleElement()
                     .asString()
                     .startsWith("bytes 0x200000 to 0x3fffff of memory-");
@@ -206,7 +218,7 @@ class SnapshotFolderTest {
         try (var channel = FileChannel.open(memoryFile(), StandardOpenOption.WRITE)) {
             channel.truncate(TestMachines.MEMORY - 1);
         }
-        assertThatThrownBy(() -> SnapshotFolder.open(folder))
+        assertThatThrownBy(() -> open())
                 .isInstanceOf(BadSnapshotException.class)
                 .hasMessageContaining("section 'memory' tells of 6291456 bytes")
                 .hasMessageContaining("has 6291455");
@@ -218,7 +230,7 @@ class SnapshotFolderTest {
         Path real = memoryFile();
         Path elsewhere = Files.move(real, folder.resolve("elsewhere"));
         Files.createSymbolicLink(real, elsewhere);
-        assertThatThrownBy(() -> SnapshotFolder.open(folder))
+        assertThatThrownBy(() -> open())
                 .isInstanceOf(BadSnapshotException.class)
                 .hasMessageContaining("which is no file, or not there");
     }
@@ -227,7 +239,7 @@ class SnapshotFolderTest {
     void memoryThatIsMissingIsNamed() throws Exception {
         save(1);
         Files.delete(memoryFile());
-        assertThatThrownBy(() -> SnapshotFolder.open(folder))
+        assertThatThrownBy(() -> open())
                 .isInstanceOf(BadSnapshotException.class)
                 .hasMessageContaining("section 'memory' names");
     }

@@ -109,7 +109,7 @@ final class TestMachines {
     static MemorySegment memory(long seed) {
         byte[] bytes = new byte[(int) MEMORY];
         var random = new Random(seed);
-        byte[] page = new byte[GuestContents.PAGE];
+        byte[] page = new byte[Pages.SIZE];
         for (int i = 0; i < 100; i++) {
             random.nextBytes(page);
             System.arraycopy(page, 0, bytes, random.nextInt((int) (MEMORY / page.length)) * page.length, page.length);
