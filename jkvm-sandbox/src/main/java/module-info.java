@@ -5,7 +5,7 @@ module io.github.jkvm.sandbox {
     requires io.github.jkvm.virtio;
     requires transitive io.github.jkvm;
     requires java.management;
-    requires org.apache.commons.compress;
+    requires com.fasterxml.jackson.core;
 
     exports io.github.jkvm.sandbox;
 }

@@ -2,6 +2,7 @@ package io.github.jkvm.sandbox;
 
 import java.nio.file.Path;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
  * What the root of a Linux guest's file system is made from. It is read only: what a guest writes goes elsewhere.
@@ -34,6 +35,27 @@ public sealed interface RootFs {
      */
     static Image image(Path file) {
         return new Image(file);
+    }
+
+    /**
+     * Returns a root from the only image for linux/amd64 of a folder in OCI image layout, such as {@code skopeo copy docker://... oci:FOLDER} makes.
+     *
+     * @param layout the folder that holds {@code oci-layout} and {@code index.json}
+     * @return the root
+     */
+    static Oci oci(Path layout) {
+        return new Oci(layout, Optional.empty(), Optional.empty(), DEFAULT_MAX_ENTRIES, DEFAULT_MAX_BYTES);
+    }
+
+    /**
+     * Returns a root from one of the images of a folder in OCI image layout.
+     *
+     * @param layout the folder that holds {@code oci-layout} and {@code index.json}
+     * @param reference the image's name: its annotation {@code org.opencontainers.image.ref.name} in the index, or its digest, as {@code sha256:...}
+     * @return the root
+     */
+    static Oci oci(Path layout, String reference) {
+        return new Oci(layout, Optional.of(reference), Optional.empty(), DEFAULT_MAX_ENTRIES, DEFAULT_MAX_BYTES);
     }
 
     /**
@@ -79,6 +101,54 @@ public sealed interface RootFs {
         /** Checks that the file is there to be asked for. */
         public Image {
             Objects.requireNonNull(file, "file");
+        }
+    }
+
+    /**
+     * A container image in a folder in OCI image layout (image-spec 1.1, image-layout.md). Its layers are checked against their digests, and put together
+     * without ever being unpacked to the host, so that no image reaches a file outside.
+     *
+     * @param layout the folder that holds {@code oci-layout} and {@code index.json}
+     * @param reference the image's name or digest; empty for the only one
+     * @param cache the folder that keeps converted images for the next time; empty to convert every time
+     * @param maxEntries how many entries its layers may have together, 1 or more
+     * @param maxBytes how many bytes its layers may unpack to together, 0 or more
+     */
+    record Oci(Path layout, Optional<String> reference, Optional<Path> cache, int maxEntries, long maxBytes)
+            implements RootFs {
+        /**
+         * Checks the numbers.
+         *
+         * @throws IllegalArgumentException if a limit is out of its range
+         */
+        public Oci {
+            Objects.requireNonNull(layout, "layout");
+            Objects.requireNonNull(reference, "reference");
+            Objects.requireNonNull(cache, "cache");
+            checkLimits(maxEntries, maxBytes);
+        }
+
+        /**
+         * Returns this root with a folder for converted images: what was converted once is taken from there. Its files are named by the digests of the images'
+         * manifests, and may be deleted while no sandbox is being built.
+         *
+         * @param folder the folder; made if it is missing. Only people who may change what guests run should be able to write to it
+         * @return the root
+         */
+        public Oci cachedIn(Path folder) {
+            return new Oci(layout, reference, Optional.of(folder), maxEntries, maxBytes);
+        }
+
+        /**
+         * Returns this root with other limits.
+         *
+         * @param entries how many entries its layers may have together, 1 or more
+         * @param bytes how many bytes its layers may unpack to together, 0 or more
+         * @return the root
+         * @throws IllegalArgumentException if a limit is out of its range
+         */
+        public Oci withLimits(int entries, long bytes) {
+            return new Oci(layout, reference, cache, entries, bytes);
         }
     }
 

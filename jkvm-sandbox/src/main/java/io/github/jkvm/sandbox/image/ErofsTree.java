@@ -53,7 +53,6 @@ final class ErofsTree {
             Inode inode = open.rest.next();
             if (inode instanceof Inode.Folder folder) {
                 visit(folder);
-                folder.parent = open.folder;
                 folder.links = 2;
                 open.folder.links++;
                 path.push(new Open(folder, folder.entries.values().iterator()));

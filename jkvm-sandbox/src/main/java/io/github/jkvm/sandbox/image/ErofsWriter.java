@@ -15,7 +15,6 @@ final class ErofsWriter {
     private static final byte[] ZEROS = new byte[ErofsFormat.BLOCK];
 
     private final FileChannel image;
-    private final Budget budget;
     private final byte[] buffer = new byte[BUFFER];
     private long nextBlock = 1;
 
@@ -23,11 +22,9 @@ final class ErofsWriter {
      * Begins an image.
      *
      * @param image an empty file to write to; not closed here
-     * @param budget what the contents are counted by
      */
-    ErofsWriter(FileChannel image, Budget budget) {
+    ErofsWriter(FileChannel image) {
         this.image = image;
-        this.budget = budget;
     }
 
     /**
@@ -36,7 +33,7 @@ final class ErofsWriter {
      * @param metadata the file's
      * @param contents read to the end; not closed here
      * @return the file
-     * @throws IOException if reading or writing fails, or there is more than the limit
+     * @throws IOException if reading or writing fails, or the image gets too large
      */
     Inode.Regular append(Metadata metadata, InputStream contents) throws IOException {
         long firstBlock = nextBlock;
@@ -44,7 +41,6 @@ final class ErofsWriter {
         int length;
         do {
             length = contents.readNBytes(buffer, 0, BUFFER);
-            budget.addBytes(length);
             int padded = Math.ceilDiv(length, ErofsFormat.BLOCK) * ErofsFormat.BLOCK;
             Arrays.fill(buffer, length, padded, (byte) 0);
             writeBlocks(padded);

@@ -81,7 +81,7 @@ final class FolderReader {
                 }
                 budget.addEntry();
                 Inode inode = read(path, stat);
-                open.folder.entries.put(entry.getKey(), inode);
+                open.folder.put(entry.getKey(), inode);
                 if (inode instanceof Inode.Folder folder && stat.device == device) {
                     found.push(new Open(path, folder));
                 }
@@ -136,8 +136,10 @@ final class FolderReader {
 
     private Inode readContents(Path path, Stat before) throws IOException {
         Inode.Regular file;
-        try (InputStream contents = Channels.newInputStream(
-                Files.newByteChannel(path, Set.of(StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS)))) {
+        try (InputStream contents = new CountedInputStream(
+                Channels.newInputStream(
+                        Files.newByteChannel(path, Set.of(StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS))),
+                budget)) {
             file = writer.append(before.metadata(), contents);
         }
         if (file.size() != before.size || !Stat.of(path).equals(before)) {

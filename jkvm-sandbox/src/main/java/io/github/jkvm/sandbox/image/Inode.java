@@ -42,6 +42,9 @@ abstract sealed class Inode {
         /** The folder it is in; the root's is itself. */
         Folder parent = this;
 
+        /** Its name there; the root has none. */
+        String name = "";
+
         /** How many bytes its entries take in the image; known when it is laid out. */
         long size;
 
@@ -53,25 +56,28 @@ abstract sealed class Inode {
         }
 
         /** Puts a file here in place of one of this name. */
-        void put(String name, Inode inode, int inLayer) {
-            entries.put(name, inode);
-            mark(name, inLayer);
+        void put(String entry, Inode inode) {
+            entries.put(entry, inode);
+            if (inode instanceof Folder folder) {
+                folder.parent = this;
+                folder.name = entry;
+            }
         }
 
         /** Notes that a layer has put this name here, or something inside of it. */
-        void mark(String name, int inLayer) {
+        void mark(String entry, int inLayer) {
             Set<String> names = placed;
             if (names == null || layer != inLayer) {
                 names = new HashSet<>();
                 placed = names;
                 layer = inLayer;
             }
-            names.add(name);
+            names.add(entry);
         }
 
         /** Says whether a layer has put this name here, or something inside of it. */
-        boolean marked(String name, int byLayer) {
-            return placed != null && layer == byLayer && placed.contains(name);
+        boolean marked(String entry, int byLayer) {
+            return placed != null && layer == byLayer && placed.contains(entry);
         }
 
         @Override

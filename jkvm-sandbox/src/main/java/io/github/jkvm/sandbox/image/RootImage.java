@@ -4,17 +4,20 @@ import io.github.jkvm.sandbox.ImageConfig;
 import io.github.jkvm.sandbox.RootFs;
 import io.github.jkvm.sandbox.SandboxException;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 
 /** A file with a file system for guests to mount as their root, read only. Closing it deletes the file if it was made for this. */
 public final class RootImage implements AutoCloseable {
+    private static final String EROFS = "erofs";
+
+    /** The end of the names of converted images; the number grows when conversion changes. */
+    private static final String CACHED = ".1.erofs";
+
     private enum Lifetime {
         TEMPORARY,
         KEPT
@@ -42,8 +45,9 @@ public final class RootImage implements AutoCloseable {
      */
     public static RootImage open(RootFs root) {
         return switch (root) {
-            case RootFs.Folder folder -> convert("folder " + folder.path(), folder);
+            case RootFs.Folder folder -> read(folder);
             case RootFs.Image image -> recognize(image.file());
+            case RootFs.Oci oci -> unpack(oci);
         };
     }
 
@@ -55,23 +59,34 @@ public final class RootImage implements AutoCloseable {
         }
     }
 
-    private static RootImage convert(String what, RootFs.Folder folder) {
+    private static RootImage read(RootFs.Folder folder) {
         try {
-            Path file = Files.createTempFile("jkvm-root-", ".erofs");
-            boolean done = false;
-            try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-                Budget budget = new Budget(folder.maxEntries(), folder.maxBytes());
-                ErofsWriter writer = new ErofsWriter(channel, budget);
-                writer.finish(new FolderReader(folder, writer, budget).read());
-                done = true;
-            } finally {
-                if (!done) {
-                    Files.delete(file);
-                }
-            }
-            return new RootImage(file, "erofs", Optional.empty(), Lifetime.TEMPORARY);
+            Budget budget = new Budget(folder.maxEntries(), folder.maxBytes());
+            Path file = ImageFile.temporary(writer -> new FolderReader(folder, writer, budget).read());
+            return new RootImage(file, EROFS, Optional.empty(), Lifetime.TEMPORARY);
         } catch (IOException e) {
-            throw failure(what, e);
+            throw failure("folder " + folder.path(), e);
+        }
+    }
+
+    private static RootImage unpack(RootFs.Oci oci) {
+        try {
+            OciLayout layout = new OciLayout(oci.layout());
+            OciImage image = OciImage.read(layout, layout.find(oci.reference()));
+            Optional<ImageConfig> config = Optional.of(image.config());
+            Budget budget = new Budget(oci.maxEntries(), oci.maxBytes());
+            if (oci.cache().isEmpty()) {
+                Path file = ImageFile.temporary(writer -> image.unpack(writer, budget));
+                return new RootImage(file, EROFS, config, Lifetime.TEMPORARY);
+            }
+            Path cache = oci.cache().get();
+            Path file = cache.resolve(image.digest().replace(':', '-') + CACHED);
+            if (!ImageFile.isWhole(file)) {
+                ImageFile.replace(file, cache, writer -> image.unpack(writer, budget));
+            }
+            return new RootImage(file, EROFS, config, Lifetime.KEPT);
+        } catch (IOException e) {
+            throw failure("OCI layout " + oci.layout(), e);
         }
     }
 
