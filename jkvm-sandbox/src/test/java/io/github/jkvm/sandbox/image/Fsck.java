@@ -11,7 +11,8 @@ final class Fsck {
 
     static {
         if (!isInstalled()) {
-            System.out.println("no fsck.erofs here: images are checked by the tests' own reader only (package erofs-utils)");
+            System.out.println(
+                    "no fsck.erofs here: images are checked by the tests' own reader only (package erofs-utils)");
         }
     }
 
