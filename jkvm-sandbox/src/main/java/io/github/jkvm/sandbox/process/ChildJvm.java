@@ -11,12 +11,14 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
@@ -199,6 +201,38 @@ public final class ChildJvm implements AutoCloseable {
         }
         return new SandboxProcessException(
                 text.append("; restore() starts another").toString(), cause);
+    }
+
+    /**
+     * Kills the process if something is not done in time.
+     *
+     * @param time how long it may take
+     * @return to be ended once it is done
+     */
+    public Patience patience(Duration time) {
+        return new Patience(time);
+    }
+
+    /** Waits for something to be done; see {@link #patience}. */
+    public final class Patience {
+        private final Duration time;
+        private final CompletableFuture<Void> kill;
+
+        private Patience(Duration time) {
+            this.time = time;
+            this.kill = CompletableFuture.runAsync(
+                    this::kill, CompletableFuture.delayedExecutor(time.toNanos(), TimeUnit.NANOSECONDS));
+        }
+
+        private void kill() {
+            LOG.log(Level.WARNING, "the process of a sandbox has not answered for {0} and is killed", time);
+            process.destroyForcibly();
+        }
+
+        /** Ends the wait: the process lives on, if it still does. */
+        public void end() {
+            kill.cancel(false);
+        }
     }
 
     /**

@@ -12,6 +12,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -103,6 +104,17 @@ class ChildJvmTest {
             child.close();
             child.close();
             assertThat(child.isAlive()).isFalse();
+            assertThat(connection.read(ByteBuffer.allocate(1))).isEqualTo(-1);
+        }
+    }
+
+    @Test
+    void isKilledIfItKeepsOnesWaiting() throws Exception {
+        try (ChildJvm child = start(Network.HOST);
+                SocketChannel connection = child.connect()) {
+            assertThat(ask(connection, "a")).isEqualTo("echo of a");
+            child.patience(Duration.ofHours(1)).end();
+            child.patience(Duration.ofMillis(1));
             assertThat(connection.read(ByteBuffer.allocate(1))).isEqualTo(-1);
         }
     }
