@@ -8,6 +8,8 @@ module io.github.jkvm.machine {
     exports io.github.jkvm.machine;
     exports io.github.jkvm.machine.acpi;
     exports io.github.jkvm.machine.boot;
+    exports io.github.jkvm.machine.boot.unpack to
+            io.github.jkvm.sandbox;
     exports io.github.jkvm.machine.device;
     exports io.github.jkvm.machine.linux;
     exports io.github.jkvm.machine.pci;

@@ -1,5 +1,6 @@
 package io.github.jkvm.sandbox.image;
 
+import io.github.jkvm.machine.boot.unpack.ZstdInputStream;
 import io.github.jkvm.sandbox.ImageConfig;
 import java.io.BufferedInputStream;
 import java.io.IOException;
@@ -21,6 +22,9 @@ import java.util.zip.GZIPInputStream;
  */
 record OciImage(OciLayout layout, String digest, ImageConfig config, List<Descriptor> layers) {
     private static final int BUFFER = 1 << 16;
+    /** What zstd unpacks without being asked for more (zstd 1.5, ZSTD_WINDOWLOG_LIMIT_DEFAULT): 128 MiB. */
+    private static final int MAX_ZSTD_WINDOW = 1 << 27;
+
     private static final Set<String> CONFIGS =
             Set.of("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json");
 
@@ -99,8 +103,10 @@ record OciImage(OciLayout layout, String digest, ImageConfig config, List<Descri
             return new BufferedInputStream(blob, BUFFER);
         } else if (type.endsWith(".tar+gzip") || type.endsWith(".tar.gzip")) {
             return new GZIPInputStream(blob, BUFFER);
+        } else if (type.endsWith(".tar+zstd")) {
+            return new ZstdInputStream(new BufferedInputStream(blob, BUFFER), MAX_ZSTD_WINDOW);
         }
         throw new IOException("is of type '" + Descriptor.shown(type)
-                + "'; known are tar and tar+gzip; copy it with skopeo copy --dest-compress-format gzip");
+                + "'; known are tar, tar+gzip and tar+zstd; copy it with skopeo copy --dest-compress-format gzip");
     }
 }

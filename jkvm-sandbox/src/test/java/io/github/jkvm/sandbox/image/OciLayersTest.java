@@ -7,12 +7,14 @@ import static io.github.jkvm.sandbox.image.LayoutBuilder.link;
 import static io.github.jkvm.sandbox.image.LayoutBuilder.symlink;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.jkvm.sandbox.RootFs;
 import io.github.jkvm.sandbox.SandboxException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
@@ -348,6 +350,24 @@ class OciLayersTest {
                         LayoutBuilder.gzip(LayoutBuilder.tar(file("c", "3"))));
 
         assertThat(convert().entries().keySet()).containsExactly("a", "b", "c");
+    }
+
+    @Test
+    void readsLayersOfZstd() throws Exception {
+        Path zstd = Path.of("/usr/bin/zstd");
+        assumeTrue(Files.isExecutable(zstd), "no /usr/bin/zstd: apt-get install zstd to run this");
+        Path tar = Files.write(
+                temporary.resolve("tar"), LayoutBuilder.tar(file("a", "x".repeat(300_000)), file("b", "2")));
+        Process process = new ProcessBuilder(zstd.toString(), "-q", tar.toString())
+                .inheritIO()
+                .start();
+        assertThat(process.waitFor()).isZero();
+        layout.layer(LayoutBuilder.TAR + "+zstd", Files.readAllBytes(temporary.resolve("tar.zst")));
+
+        ErofsReader.File root = convert();
+
+        assertThat(root.at("a").text()).isEqualTo("x".repeat(300_000));
+        assertThat(root.at("b").text()).isEqualTo("2");
     }
 
     @Test

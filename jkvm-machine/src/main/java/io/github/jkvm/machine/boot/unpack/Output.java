@@ -3,12 +3,13 @@ package io.github.jkvm.machine.boot.unpack;
 import java.io.IOException;
 import java.util.Arrays;
 
-/** The unpacked bytes, up to as many as were announced. All of them are there for matches to look back to. */
+/** The unpacked bytes, up to as many as were announced, for matches to look back to: all of them, or the last of them if there is a window. */
 final class Output {
     /** Kernels grow about four to eight times when they are unpacked. */
     private static final long USUAL_GROWTH = 8;
 
     private final int limit;
+    private final int window;
     private byte[] bytes;
     private int length;
 
@@ -19,8 +20,44 @@ final class Output {
      * @param packedSize how many there are packed
      */
     Output(int limit, int packedSize) {
+        this(limit, limit, packedSize);
+    }
+
+    private Output(int limit, int window, int packedSize) {
         this.limit = limit;
+        this.window = window;
         bytes = new byte[(int) Math.min(limit, packedSize * USUAL_GROWTH)];
+    }
+
+    /**
+     * Creates an empty output of which only the last bytes are kept.
+     *
+     * @param window how many bytes matches look back at most
+     */
+    static Output ofWindow(int window) {
+        // Room for as much again, so that the window is not moved for every block.
+        return new Output(Math.max(2 * window, window + ZstdDecoder.MAX_BLOCK), window, ZstdDecoder.MAX_BLOCK);
+    }
+
+    /** Makes room for another block: forgets what is further back than the window. Returns how many bytes were forgotten, and now count no more. */
+    int slide() {
+        if (length <= limit - ZstdDecoder.MAX_BLOCK) {
+            return 0;
+        }
+        int forgotten = length - window;
+        System.arraycopy(bytes, forgotten, bytes, 0, window);
+        length = window;
+        return forgotten;
+    }
+
+    /** Gives some of the bytes. */
+    void get(int from, byte[] to, int at, int count) {
+        System.arraycopy(bytes, from, to, at, count);
+    }
+
+    /** Adds some of the bytes to a hash. */
+    void hash(int from, XxHash64 hash) {
+        hash.update(bytes, from, length - from);
     }
 
     int length() {

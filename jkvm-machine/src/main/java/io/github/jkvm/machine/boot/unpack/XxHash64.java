@@ -1,5 +1,7 @@
 package io.github.jkvm.machine.boot.unpack;
 
+import java.util.Arrays;
+
 /** The hash of a frame's contents: XXH64 with seed 0 (RFC 8878, 3.1.1; xxHash, doc/xxhash_spec.md). */
 final class XxHash64 {
     private static final long PRIME_1 = 0x9E37_79B1_85EB_CA87L;
@@ -12,26 +14,58 @@ final class XxHash64 {
 
     private static final int STRIPE = 32;
 
-    private XxHash64() {}
+    private long a = PRIME_1_PLUS_2;
+    private long b = PRIME_2;
+    private long c;
+    private long d = -PRIME_1;
+    private long length;
 
+    /** What is too short for a stripe yet. */
+    private final byte[] rest = new byte[STRIPE];
+
+    /** Hashes bytes that are there at once. */
     static long hash(byte[] bytes) {
-        int at = 0;
-        long hash = PRIME_5;
-        if (bytes.length >= STRIPE) {
-            long a = PRIME_1_PLUS_2;
-            long b = PRIME_2;
-            long c = 0;
-            long d = -PRIME_1;
-            for (; at <= bytes.length - STRIPE; at += STRIPE) {
-                a = round(a, LittleEndian.u64(bytes, at));
-                b = round(b, LittleEndian.u64(bytes, at + 8));
-                c = round(c, LittleEndian.u64(bytes, at + 16));
-                d = round(d, LittleEndian.u64(bytes, at + 24));
+        XxHash64 hash = new XxHash64();
+        hash.update(bytes, 0, bytes.length);
+        return hash.value();
+    }
+
+    /** Adds bytes. */
+    void update(byte[] bytes, int from, int count) {
+        int at = from;
+        int end = from + count;
+        int held = (int) (length % STRIPE);
+        length += count;
+        if (held > 0) {
+            int missing = Math.min(STRIPE - held, count);
+            System.arraycopy(bytes, at, rest, held, missing);
+            at += missing;
+            if (held + missing < STRIPE) {
+                return;
             }
+            stripe(rest, 0);
+        }
+        for (; at <= end - STRIPE; at += STRIPE) {
+            stripe(bytes, at);
+        }
+        System.arraycopy(bytes, at, rest, 0, end - at);
+    }
+
+    private void stripe(byte[] bytes, int at) {
+        a = round(a, LittleEndian.u64(bytes, at));
+        b = round(b, LittleEndian.u64(bytes, at + 8));
+        c = round(c, LittleEndian.u64(bytes, at + 16));
+        d = round(d, LittleEndian.u64(bytes, at + 24));
+    }
+
+    /** The hash of all bytes that were added. */
+    long value() {
+        long hash = PRIME_5;
+        if (length >= STRIPE) {
             hash = Long.rotateLeft(a, 1) + Long.rotateLeft(b, 7) + Long.rotateLeft(c, 12) + Long.rotateLeft(d, 18);
             hash = merge(merge(merge(merge(hash, a), b), c), d);
         }
-        return finish(hash + bytes.length, bytes, at);
+        return finish(hash + length, Arrays.copyOf(rest, (int) (length % STRIPE)), 0);
     }
 
     private static long finish(long start, byte[] bytes, int from) {

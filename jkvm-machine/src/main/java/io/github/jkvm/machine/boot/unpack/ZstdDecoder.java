@@ -11,14 +11,12 @@ public final class ZstdDecoder {
     /** How many bytes are read at once, and so may be read behind the data. */
     static final int PADDING = Long.BYTES;
 
-    private static final int MAGIC = 0xFD2F_B528;
-    private static final int SINGLE_SEGMENT = 1 << 5;
-    private static final int RESERVED = 1 << 3;
-    private static final int CHECKSUM = 1 << 2;
-    private static final int BLOCK_HEADER_SIZE = 3;
-    private static final int RAW = 0;
-    private static final int RLE = 1;
-    private static final int COMPRESSED = 2;
+    /** Bytes before a block: whether it is the last, its type and its size (RFC 8878, 3.1.1.2). */
+    static final int BLOCK_HEADER_SIZE = 3;
+
+    static final int RAW = 0;
+    static final int RLE = 1;
+    static final int COMPRESSED = 2;
 
     private final byte[] input;
     private final int end;
@@ -57,7 +55,7 @@ public final class ZstdDecoder {
      * @throws IOException if the frame's header is malformed, does not tell, or tells of more
      */
     public static int contentSize(byte[] frame, int most) throws IOException {
-        Header header = new ZstdDecoder(frame, 0).readHeader();
+        FrameHeader header = new ZstdDecoder(frame, 0).readHeader();
         long size = header.size();
         if (!header.tellsSize()) {
             throw new IOException("zstd frame does not say how many bytes it unpacks to");
@@ -70,7 +68,7 @@ public final class ZstdDecoder {
     }
 
     private byte[] decode() throws IOException {
-        Header frame = readHeader();
+        FrameHeader frame = readHeader();
         if (frame.tellsSize() && frame.size() != output.limit()) {
             throw new IOException("zstd frame says that it unpacks to " + Long.toUnsignedString(frame.size())
                     + " bytes, not to the " + output.limit() + " announced");
@@ -93,30 +91,12 @@ public final class ZstdDecoder {
         return unpacked;
     }
 
-    private record Header(boolean checksum, boolean tellsSize, long size) {}
-
-    /** Reads the frame header (3.1.1.1). */
-    private Header readHeader() throws IOException {
-        if ((int) take(Integer.BYTES) != MAGIC) {
+    private FrameHeader readHeader() throws IOException {
+        if ((int) take(Integer.BYTES) != FrameHeader.MAGIC) {
             throw new IOException("zstd frame does not begin with 28 b5 2f fd");
         }
-        int descriptor = (int) take(1);
-        boolean singleSegment = (descriptor & SINGLE_SEGMENT) != 0;
-        if ((descriptor & RESERVED) != 0) {
-            throw new IOException("zstd frame has the reserved bit of its header set");
-        }
-        if (!singleSegment) {
-            // The window's size says how much to keep for matches; here that is always all.
-            take(1);
-        }
-        int dictionarySize = descriptor & 3;
-        if (take(dictionarySize == 3 ? 4 : dictionarySize) != 0) {
-            throw new IOException("zstd frame needs a dictionary");
-        }
-        int sizeFlag = descriptor >> 6;
-        int sizeBytes = sizeFlag == 0 ? (singleSegment ? 1 : 0) : 1 << sizeFlag;
-        long size = take(sizeBytes) + (sizeBytes == 2 ? 256 : 0);
-        return new Header((descriptor & CHECKSUM) != 0, sizeBytes > 0, size);
+        // The window's size says how much to keep for matches; here that is always all.
+        return FrameHeader.read(this::take);
     }
 
     private void readBlock(int type, int size, Literals literals, Sequences sequences) throws IOException {
@@ -138,7 +118,7 @@ public final class ZstdDecoder {
         }
     }
 
-    private static int checkBlock(int size) throws IOException {
+    static int checkBlock(int size) throws IOException {
         if (size > MAX_BLOCK) {
             throw new IOException("zstd block has " + size + " bytes; at most " + MAX_BLOCK + " are allowed");
         }
