@@ -3,6 +3,7 @@
 module io.github.jkvm.machine {
     requires static org.jspecify;
     requires transitive io.github.jkvm;
+    requires java.management;
     requires org.tukaani.xz;
 
     exports io.github.jkvm.machine;

@@ -59,6 +59,7 @@ public final class Machine implements AutoCloseable {
     private final List<Thread> threads = new ArrayList<>();
     private final CompletableFuture<Void> alarm = new CompletableFuture<>();
     private final CompletableFuture<Void> closed = new CompletableFuture<>();
+    private final CpuClock cpuClock = new CpuClock();
     private boolean started;
     private boolean closing;
 
@@ -148,6 +149,7 @@ public final class Machine implements AutoCloseable {
             var ignored = alarm.completeOnTimeout(null, TimeUnit.NANOSECONDS.convert(deadline), TimeUnit.NANOSECONDS)
                     .thenRun(() -> state.end(MachineExit.of(Reason.DEADLINE, "ran for " + deadline)));
         }
+        threads.forEach(cpuClock::add);
         threads.forEach(Thread::start);
     }
 
@@ -283,6 +285,16 @@ public final class Machine implements AutoCloseable {
     /** Ends the run with {@link Reason#STOPPED}, without waiting. Does nothing if it has ended. */
     public void stop() {
         state.end(MachineExit.of(Reason.STOPPED, "by the host"));
+    }
+
+    /**
+     * Returns for how long the threads of the vCPUs have worked, in the guest and for it: what the guest has cost of the host's processors but for its devices'
+     * threads. Once the run has ended, this is what it was when last asked before.
+     *
+     * @return the time of all vCPUs together, since {@link #start()}
+     */
+    public Duration cpuTime() {
+        return cpuClock.read();
     }
 
     /**

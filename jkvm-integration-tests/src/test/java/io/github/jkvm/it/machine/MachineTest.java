@@ -121,6 +121,20 @@ class MachineTest {
     }
 
     @Test
+    void tellsForHowLongTheProcessorsWorkedAlsoAfterwards() throws Exception {
+        try (Machine machine = micro(Guests.SPIN).vcpus(2).build()) {
+            assertThat(machine.cpuTime()).isZero();
+            machine.start();
+            while (machine.cpuTime().compareTo(Duration.ofMillis(40)) < 0) {
+                Thread.onSpinWait();
+            }
+            machine.stop();
+            machine.awaitExit();
+            assertThat(machine.cpuTime()).isGreaterThanOrEqualTo(Duration.ofMillis(40));
+        }
+    }
+
+    @Test
     void deadlineEndsTheRun() throws Exception {
         MachineExit exit = run(micro(Guests.SPIN).deadline(Duration.ofMillis(50)));
         assertThat(exit.reason()).isEqualTo(Reason.DEADLINE);
