@@ -1,0 +1,31 @@
+package io.github.jkvm.sandbox.linux;
+
+import io.github.jkvm.Hypervisor;
+import io.github.jkvm.machine.linux.InstalledKernel;
+import io.github.jkvm.sandbox.image.RootImage;
+import io.github.jkvm.virtio.net.NetBackend;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.function.Supplier;
+
+/**
+ * What a guest is made of.
+ *
+ * @param hypervisor runs it
+ * @param kernel what it boots
+ * @param root its root
+ * @param memory bytes of RAM
+ * @param vcpus number of processors
+ * @param overlay how many bytes of the memory may be written to the root; 0 if none
+ * @param network gives each guest its way to a network, if it has one
+ * @param patience how long the boot may take, and the answer after a restore
+ */
+public record BootSettings(
+        Hypervisor hypervisor,
+        InstalledKernel kernel,
+        RootImage root,
+        long memory,
+        int vcpus,
+        long overlay,
+        Optional<Supplier<NetBackend>> network,
+        Duration patience) {}

@@ -1,0 +1,37 @@
+package io.github.jkvm.sandbox.linux;
+
+import java.io.IOException;
+import java.nio.channels.ByteChannel;
+import java.time.Duration;
+import java.util.function.Consumer;
+
+/** A Linux guest that runs, wherever: all that a sandbox has to do with it. Safe for use by many threads. */
+interface LinuxGuest extends AutoCloseable {
+    /**
+     * Connects to the agent.
+     *
+     * @param timeout how long to wait for it
+     * @throws IOException if it does not answer, or the guest is stopped
+     */
+    ByteChannel connect(Duration timeout) throws IOException;
+
+    /** Returns for how long the guest's processors have worked, all together, in nanoseconds. */
+    long cpuNanos();
+
+    /** Returns how many processors the guest has. */
+    int processors();
+
+    /**
+     * Says what to do when the guest ends, also by {@link #stop}: at most once, on any thread.
+     *
+     * @param action gets a sentence about how
+     */
+    void onEnd(Consumer<String> action);
+
+    /** Stops the guest at once and ends its connections, without waiting for that. Does nothing if it has ended. */
+    void stop();
+
+    /** Stops the guest, and gives back all that it has of the host. Closing twice does nothing. */
+    @Override
+    void close();
+}

@@ -1,0 +1,96 @@
+package io.github.jkvm.sandbox.linux;
+
+import java.io.IOException;
+import java.nio.channels.ByteChannel;
+import java.time.Duration;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+
+/** A guest without a machine: connections come from the test, and end when it is stopped. */
+final class ChannelGuest implements LinuxGuest {
+    /** Makes connections. */
+    interface Source {
+        ByteChannel connect() throws IOException;
+    }
+
+    final AtomicLong cpuNanos = new AtomicLong();
+    private final Source source;
+    private final Queue<ByteChannel> open = new ConcurrentLinkedQueue<>();
+    private volatile boolean stopped;
+    private volatile Consumer<String> onEnd = how -> {};
+
+    ChannelGuest(Source source) {
+        this.source = source;
+    }
+
+    /** Makes it the clean state of all guests. */
+    static CleanState always(Source source) {
+        return new CleanState() {
+            @Override
+            public LinuxGuest start() {
+                return new ChannelGuest(source);
+            }
+
+            @Override
+            public CleanState share() {
+                return this;
+            }
+
+            @Override
+            public void close() {}
+        };
+    }
+
+    @Override
+    public ByteChannel connect(Duration timeout) throws IOException {
+        if (stopped) {
+            throw new IOException("the guest is stopped");
+        }
+        ByteChannel channel = source.connect();
+        open.add(channel);
+        return channel;
+    }
+
+    @Override
+    public long cpuNanos() {
+        return cpuNanos.get();
+    }
+
+    @Override
+    public int processors() {
+        return 1;
+    }
+
+    @Override
+    public void onEnd(Consumer<String> action) {
+        onEnd = action;
+    }
+
+    void end(String how) {
+        onEnd.accept(how);
+    }
+
+    @Override
+    public void stop() {
+        stopped = true;
+        Thread.ofPlatform().start(this::hangUp);
+    }
+
+    private void hangUp() {
+        for (ByteChannel channel : open) {
+            try {
+                channel.close();
+            } catch (IOException e) {
+                throw new AssertionError(e);
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        stopped = true;
+        hangUp();
+    }
+}
