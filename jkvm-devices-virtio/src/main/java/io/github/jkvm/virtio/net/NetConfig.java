@@ -30,15 +30,6 @@ final class NetConfig {
         space.setBytes(MAC_AT, new MacAddress(address).toBytes());
     }
 
-    /** Returns the address that is there, which may have been restored. */
-    long mac() {
-        long address = 0;
-        for (int i = 0; i < MacAddress.BYTES; i++) {
-            address = address << Byte.SIZE | space.get(MAC_AT + i, 1);
-        }
-        return address;
-    }
-
     /** Shows link and announcement; true if that is something new. */
     boolean setStatus(LinkState link, boolean announcing) {
         int bits = (link == LinkState.UP ? LINK_UP : 0) | (announcing ? ANNOUNCE : 0);

@@ -11,7 +11,7 @@ final class NetCounters {
     /** Frames for the guest that were too long for its buffers, or left work to it that it did not agree to. */
     final Counter receiveDropped;
 
-    /** Frames that the guest has asked not to get. */
+    /** Frames that the guest has asked not to get, or for an address that is the guest's no more. */
     final Counter receiveFiltered;
 
     /** Receive buffers that break the rules, given back unused. */
@@ -20,7 +20,7 @@ final class NetCounters {
     final Counter sentFrames;
     final Counter sentBytes;
 
-    /** Frames of the guest that the backend did not take, or that came while the link was down. */
+    /** Frames of the guest that the backend did not take, that came while the link was down, or from an address that is the guest's no more. */
     final Counter sendDropped;
 
     /** What the guest gave to be sent and is no frame, or leaves work to the device that was not agreed on. */

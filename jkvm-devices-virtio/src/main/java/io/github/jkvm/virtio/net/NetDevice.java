@@ -26,6 +26,19 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Saving the device does not stop it: frames move on right afterwards, as far as the guest has buffers for them, also while the guest's processors
  * rest. A frame that was waiting for buffers at that moment is lost.
+ *
+ * <p>Two clones of a machine never have the same address on a network, unless the program says so with the same {@link NetDeviceBuilder#mac} or with
+ * {@link NetDeviceBuilder#keepSavedMac}: a restored device has the address of its own builder. Drivers read the address only when they start, so a guest that
+ * was running does not know of it. Until it takes another address than before, its frames are dropped, and it gets none but those for all or for
+ * many. In a Linux guest, something that the program can reach there (an agent, a shell on a console) does one of these:
+ *
+ * <ul>
+ *   <li>{@code ip link set dev eth0 address ADDRESS}, with the address that {@link #macAddress} returns; any other that differs from the old one does as well
+ *   <li>{@code echo virtio0 >/sys/bus/virtio/drivers/virtio_net/unbind}, and then the same to {@code bind}: the driver starts anew and reads the address
+ * </ul>
+ *
+ * IP addresses and what else tells two guests apart is up to them. This keeps clones from getting into each other's way, not a hostile guest from sending
+ * what it wants.
  */
 public final class NetDevice extends VirtioDevice {
     /** {@code VIRTIO_ID_NET}: what a network device is known by (virtio 1.2, 5). */
@@ -35,8 +48,12 @@ public final class NetDevice extends VirtioDevice {
     private static final int VLAN_TAG = 4;
     private static final int USUAL_MTU = 1500;
 
+    /** No address. */
+    private static final long NONE = -1;
+
     private final NetBackend backend;
     private final MacAddress ownMac;
+    private final NetDeviceBuilder.RestoredMac restoredMac;
     private final int mtu;
     private final int maxPairs;
     private final int queueSize;
@@ -54,7 +71,15 @@ public final class NetDevice extends VirtioDevice {
 
     private volatile LinkState link = LinkState.UP;
 
-    private long mac;
+    /** The address on the network. */
+    private volatile long mac;
+
+    /** The address that the guest goes by; another one if it was restored and does not know yet. */
+    private long guestMac;
+
+    /** The address that a guest had which was restored, now another machine's. */
+    private long formerMac = NONE;
+
     private boolean announcing;
     private boolean started;
     private boolean mergesBuffers;
@@ -63,6 +88,7 @@ public final class NetDevice extends VirtioDevice {
         super(builder.name, DEVICE_ID, new ConfigSpace(NetConfig.SIZE), queueSizes(builder));
         backend = builder.backend;
         ownMac = builder.mac;
+        restoredMac = builder.restoredMac;
         mtu = builder.mtu;
         maxPairs = builder.queuePairs;
         queueSize = builder.queueSize;
@@ -89,6 +115,16 @@ public final class NetDevice extends VirtioDevice {
      */
     public static NetDeviceBuilder builder(String name, NetBackend backend) {
         return new NetDeviceBuilder(name, backend);
+    }
+
+    /**
+     * Returns the address that the device has on the network: the builder's, the saved one that it keeps, or one that the guest has set. May be called on
+     * any thread.
+     *
+     * @return the address
+     */
+    public MacAddress macAddress() {
+        return new MacAddress(mac);
     }
 
     /**
@@ -186,7 +222,9 @@ public final class NetDevice extends VirtioDevice {
         filter.reset(false);
         announcing = false;
         mergesBuffers = false;
-        mac = ownMac.value();
+        formerMac = NONE;
+        guestMac = ownMac.value();
+        mac = guestMac;
         shown.setMac(mac);
         setStatus();
     }
@@ -206,6 +244,7 @@ public final class NetDevice extends VirtioDevice {
     protected void save(DeviceState state) {
         state.putNumber("pairs", pairs().used());
         state.putNumber("guestOffloads", offloads.acceptedFeatures());
+        state.putNumber("guestMac", guestMac);
         filter.save(state);
     }
 
@@ -220,13 +259,31 @@ public final class NetDevice extends VirtioDevice {
                     + Long.toHexString(offloads.agreed()));
         }
         filter.restore(state);
-        mac = shown.mac();
+        restoreMac(state.number("guestMac", 0, MacAddress.BROADCAST));
         if (isActive()) {
             pairs().use(savedPairs);
-            // The guest may be in another place of the network now.
-            announcing = hasFeature(NetFeature.GUEST_ANNOUNCE);
+            // The guest may be in another place of the network now; but not by an address that it has to leave.
+            announcing = hasFeature(NetFeature.GUEST_ANNOUNCE) && formerMac == NONE;
             start();
+            if (formerMac != NONE) {
+                configChanged();
+            }
         }
+    }
+
+    private void restoreMac(long saved) {
+        if (MacAddress.isGroup(saved)) {
+            throw new IllegalArgumentException("saved network device " + name() + " has the address "
+                    + new MacAddress(saved) + ", which stands for many stations");
+        }
+        if (restoredMac == NetDeviceBuilder.RestoredMac.SAVED) {
+            mac = saved;
+            guestMac = saved;
+        } else if (isActive() && saved != ownMac.value()) {
+            formerMac = saved;
+            guestMac = saved;
+        }
+        shown.setMac(mac);
     }
 
     @Override
@@ -245,12 +302,28 @@ public final class NetDevice extends VirtioDevice {
     }
 
     boolean setMac(long address) {
-        if (MacAddress.isGroup(address)) {
+        if (MacAddress.isGroup(address) || address == formerMac) {
             return false;
         }
+        boolean first = guestMac == formerMac;
+        guestMac = address;
         mac = address;
         shown.setMac(address);
+        if (first && hasFeature(NetFeature.GUEST_ANNOUNCE)) {
+            announcing = true;
+            showStatus();
+        }
         return true;
+    }
+
+    /** Tells whether a frame of the guest comes from an address that is another machine's now. */
+    boolean comesFromFormerMac(Frame frame) {
+        return formerMac != NONE && frame.number(MacAddress.BYTES, MacAddress.BYTES) == formerMac;
+    }
+
+    /** Tells whether the guest would take a frame for its own by an address that is another machine's now. */
+    boolean isForFormerMac(Frame frame) {
+        return formerMac != NONE && formerMac == guestMac && frame.number(0, MacAddress.BYTES) == formerMac;
     }
 
     boolean setPairs(int count) {

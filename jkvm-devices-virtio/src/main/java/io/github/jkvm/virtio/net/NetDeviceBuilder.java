@@ -14,11 +14,18 @@ public final class NetDeviceBuilder {
     final String name;
     final NetBackend backend;
     MacAddress mac = MacAddress.random();
+    RestoredMac restoredMac = RestoredMac.OWN;
     int mtu;
     int queuePairs = 1;
     int queueSize = 256;
     RateLimiter receiveLimit = RateLimiter.unlimited();
     RateLimiter transmitLimit = RateLimiter.unlimited();
+
+    /** Which address a device has once it is restored. */
+    enum RestoredMac {
+        OWN,
+        SAVED
+    }
 
     NetDeviceBuilder(String name, NetBackend backend) {
         this.name = Objects.requireNonNull(name, "name");
@@ -26,7 +33,8 @@ public final class NetDeviceBuilder {
     }
 
     /**
-     * Sets the address; a random one if left out. The guest may take another.
+     * Sets the address; a random one if left out. The guest may take another. A device that is restored has this address too, and not the snapshot's, and the
+     * guest is to take it over: see {@link NetDevice}.
      *
      * @param address an address of one station
      * @return this
@@ -38,6 +46,17 @@ public final class NetDeviceBuilder {
                     "MAC address " + address + " stands for many stations; the first byte must be even");
         }
         mac = address;
+        return this;
+    }
+
+    /**
+     * Has a device that is restored keep the address that its guest had, in place of one of its own: for a machine that goes on once, and not beside the
+     * one that was saved or beside another clone, which would have the same address.
+     *
+     * @return this
+     */
+    public NetDeviceBuilder keepSavedMac() {
+        restoredMac = RestoredMac.SAVED;
         return this;
     }
 

@@ -180,7 +180,7 @@ final class ReceiveQueue {
             counters.receiveDropped.increment();
             return false;
         }
-        if (!device.filter().wants(room, device.mac())) {
+        if (device.isForFormerMac(room) || !device.filter().wants(room, device.mac())) {
             counters.receiveFiltered.increment();
             return false;
         }

@@ -91,7 +91,7 @@ final class TransmitQueue {
             return true;
         }
         long size = frame.size();
-        if (device.isLinkDown()) {
+        if (device.isLinkDown() || device.comesFromFormerMac(frame)) {
             counters.sendDropped.increment();
             queue.complete(chain, 0);
             return true;

@@ -34,8 +34,10 @@ class NetDeviceStateTest {
         var state = guest.driver.save();
 
         var other = new FakeBackend();
-        NetDevice next = NetDevice.builder("net0", other).mac(MAC).build();
+        NetDevice next =
+                NetDevice.builder("net0", other).mac(MAC).keepSavedMac().build();
         var moved = guest.on(Guests.restoreInto(guest.driver, next, state));
+        assertThat(next.macAddress()).isEqualTo(MacAddress.of("52:54:00:00:00:09"));
         assertThat(moved.receive()).hasValue(early);
         assertThat(other.starts).isEqualTo(1);
         assertThat(other.accepted).isEqualTo(EnumSet.allOf(Offload.class));
@@ -91,6 +93,87 @@ class NetDeviceStateTest {
         assertThat(moved.driver.config(6, 2)).isEqualTo(3);
     }
 
+    private static final String CLONE = "52:54:00:00:00:c1";
+
+    private static final byte[] CLONE_BYTES = {0x52, 0x54, 0, 0, 0, (byte) 0xC1};
+
+    private static byte[] from(String address, int size) {
+        return NetGuest.frame("ff:ff:ff:ff:ff:ff", address, size);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aCloneIsSilentUntilItsGuestTakesAnAddressOfItsOwn(RingFormat format) {
+        var guest = NetGuest.start(device().build(), format);
+        guest.post(20, 2000);
+        var state = guest.driver.save();
+        var other = new FakeBackend();
+        NetDevice clone =
+                NetDevice.builder("net0", other).mac(MacAddress.of(CLONE)).build();
+        var moved = guest.on(Guests.restoreInto(guest.driver, clone, state));
+        assertThat(clone.macAddress()).isEqualTo(MacAddress.of(CLONE));
+        assertThat(moved.driver.config(0, 4)).isEqualTo(0x0000_5452);
+        assertThat(moved.driver.config(4, 2)).isEqualTo(0xC100);
+        // Not asked to announce the address that it has to leave.
+        assertThat(moved.driver.config(6, 2)).isEqualTo(1);
+        moved.send(from(MAC.toString(), 60));
+        other.give(NetGuest.frame(MAC.toString(), "52:54:00:00:00:02", 70));
+        other.give(NetGuest.frame(CLONE, "52:54:00:00:00:02", 71));
+        other.events.readable(0);
+        assertThat(other.sent).isEmpty();
+        assertThat(moved.receiveAll())
+                .hasSize(1)
+                .first()
+                .satisfies(frame -> assertThat(frame).hasSize(71));
+        assertThat(clone.counters()).containsEntry("sendDropped", 1L);
+
+        // VIRTIO_NET_CTRL_MAC_ADDR_SET (virtio 1.2, 5.1.6.5.2): not the old one, then the new one.
+        assertThat(moved.command(1, 1, MAC.toBytes())).isNotZero();
+        assertThat(moved.command(1, 1, CLONE_BYTES)).isZero();
+        assertThat(moved.driver.config(6, 2)).isEqualTo(3);
+        moved.send(from(CLONE, 61));
+        moved.send(from(MAC.toString(), 62));
+        assertThat(other.sent).containsExactly(from(CLONE, 61));
+    }
+
+    @Test
+    void twoClonesHaveDifferentAddressesIfNobodySaysAnything() {
+        var guest = NetGuest.start(device().build(), RingFormat.SPLIT);
+        var state = guest.driver.save();
+        NetDevice one = NetDevice.builder("net0", new FakeBackend()).build();
+        NetDevice two = NetDevice.builder("net0", new FakeBackend()).build();
+        Guests.restoreInto(guest.driver, one, state);
+        Guests.restoreInto(guest.driver, two, state);
+        assertThat(one.macAddress()).isNotEqualTo(two.macAddress()).isNotEqualTo(MAC);
+        assertThat(two.macAddress()).isNotEqualTo(MAC);
+    }
+
+    /** Its guest still goes by the address of the first machine. */
+    @Test
+    void aCloneOfACloneThatHasNotLearntYetIsSilentToo() {
+        var guest = NetGuest.start(device().build(), RingFormat.SPLIT);
+        NetDevice clone = NetDevice.builder("net0", new FakeBackend()).build();
+        var moved = guest.on(Guests.restoreInto(guest.driver, clone, guest.driver.save()));
+        var backend = new FakeBackend();
+        NetDevice second = NetDevice.builder("net0", backend).build();
+        var again = moved.on(Guests.restoreInto(moved.driver, second, moved.driver.save()));
+        again.send(from(MAC.toString(), 60));
+        again.send(from(CLONE, 61));
+        assertThat(backend.sent).containsExactly(from(CLONE, 61));
+    }
+
+    @Test
+    void aDriverThatStartsAnewReadsTheNewAddressAndIsHeard() {
+        var guest = NetGuest.start(device().build(), RingFormat.SPLIT);
+        var backend = new FakeBackend();
+        NetDevice clone =
+                NetDevice.builder("net0", backend).mac(MacAddress.of(CLONE)).build();
+        var moved = guest.on(Guests.restoreInto(guest.driver, clone, guest.driver.save()));
+        moved.driver.reset();
+        assertThat(moved.driver.config(4, 2)).isEqualTo(0xC100);
+        assertThat(clone.comesFromFormerMac(new Frame())).isFalse();
+    }
+
     @Test
     void refusesSavedStateThatIsOutOfRange() {
         NetDevice device = device().build();
@@ -106,6 +189,12 @@ class NetDeviceStateTest {
         assertThatThrownBy(() -> Guests.restoreInto(guest.driver, another, state))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("guest offloads");
+        var many = guest.driver.save();
+        many.putNumber("guestMac", MacAddress.BROADCAST);
+        NetDevice last = device().build();
+        assertThatThrownBy(() -> Guests.restoreInto(guest.driver, last, many))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("stands for many stations");
     }
 
     @ParameterizedTest
