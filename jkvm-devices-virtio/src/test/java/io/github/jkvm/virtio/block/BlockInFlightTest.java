@@ -325,6 +325,28 @@ final class BlockInFlightTest {
         assertThat(driver.await(behind)).isEqualTo(OK);
     }
 
+    @ParameterizedTest
+    @EnumSource(RingFormat.class)
+    void aRestoredDiskKeepsToTheRateOfItsOwn(RingFormat format) throws IOException {
+        start(builder().serving(Serving.ON_LOOP), format);
+        DeviceState state = driver.guest().save();
+        BlockDriver old = driver;
+        driver = new BlockDriver(Guests.restoreInto(
+                old.guest(),
+                BlockDevice.builder("disk0", new WatchedImage(SECTORS * SECTOR))
+                        .serving(Serving.ON_LOOP)
+                        .rateLimit(limiter())
+                        .build(),
+                state));
+        old.guest().close();
+        driver.read(0, 2 * SECTOR);
+        Sent waiting = driver.send(0, IN, 0, driver.buffers().writable(SECTOR));
+        advance(999);
+        assertThat(taken(0)).isEmpty();
+        advance(1);
+        assertThat(driver.await(waiting)).isEqualTo(OK);
+    }
+
     @Test
     void refusesAStateThatDoesNotFitItsImage() throws IOException {
         start(builder(), RingFormat.SPLIT);

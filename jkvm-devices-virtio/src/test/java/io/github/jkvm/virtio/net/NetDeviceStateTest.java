@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.jkvm.virtio.Guests;
+import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.queue.RingFormat;
 import java.util.EnumSet;
 import org.junit.jupiter.api.Test;
@@ -91,6 +92,38 @@ class NetDeviceStateTest {
         next.announce();
         moved.driver.run();
         assertThat(moved.driver.config(6, 2)).isEqualTo(3);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void keepsToTheRateOfTheNewDevice(RingFormat format) {
+        var guest = NetGuest.start(device().transmitLimit(oneFrame()).build(), format);
+        guest.send(NetGuest.frame(60));
+        guest.send(NetGuest.frame(61));
+        assertThat(backend.sent).hasSize(1);
+        // Its second frame waits no more, where there is no limit.
+        var faster = new FakeBackend();
+        var moved = guest.on(Guests.restoreInto(
+                guest.driver, NetDevice.builder("net0", faster).mac(MAC).build(), guest.driver.save()));
+        moved.driver.run();
+        moved.send(NetGuest.frame(62));
+        assertThat(faster.sent).containsExactly(NetGuest.frame(61), NetGuest.frame(62));
+        var slower = new FakeBackend();
+        var again = moved.on(Guests.restoreInto(
+                moved.driver,
+                NetDevice.builder("net0", slower)
+                        .mac(MAC)
+                        .transmitLimit(oneFrame())
+                        .build(),
+                moved.driver.save()));
+        again.send(NetGuest.frame(63));
+        again.send(NetGuest.frame(64));
+        assertThat(slower.sent).containsExactly(NetGuest.frame(63));
+    }
+
+    /** One frame, and no other while the test's clock stands still. */
+    private static RateLimiter oneFrame() {
+        return RateLimiter.builder().operationsPerSecond(1, 1).clock(() -> 0).build();
     }
 
     private static final String CLONE = "52:54:00:00:00:c1";
