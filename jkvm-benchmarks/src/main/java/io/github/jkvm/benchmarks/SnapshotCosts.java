@@ -13,15 +13,20 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
 
-/** What it takes to restore a machine from a snapshot, beside making one; and what memory a clone adds. */
+/** What it takes to restore a machine from a snapshot, beside making one; what memory a clone adds; and what an increment saves. */
 final class SnapshotCosts {
     private static final int COUNT = 2;
     private static final int WARM_UP = 200;
     private static final int CLONES = 50;
+    private static final int TURNS = 51;
+    private static final int WRITTEN_PAGES = 1000;
+    private static final long FIRST_PAGE = 0x20_0000;
+    private static final long PAGE = 4096;
     private static final long SMALL = 128L << 20;
     private static final long LARGE = 4L << 30;
 
@@ -35,6 +40,7 @@ final class SnapshotCosts {
         compare("snapshots.restore-128m", SMALL);
         compare("snapshots.restore-4g", LARGE);
         clones();
+        increments();
     }
 
     private void compare(String figure, long memory) {
@@ -74,11 +80,64 @@ final class SnapshotCosts {
     /** A snapshot of a guest that has something in a quarter of the first 128 MiB. */
     private MachineSnapshot used(long memory) {
         try (Machine machine = create(memory)) {
-            for (long page = 0x20_0000; page < SMALL; page += 4 * 4096) {
-                machine.memory().writeLong(page, page);
-            }
+            fill(machine);
             return machine.snapshot();
         }
+    }
+
+    private static void fill(Machine machine) {
+        for (long page = FIRST_PAGE; page < SMALL; page += 4 * PAGE) {
+            machine.memory().writeLong(page, page);
+        }
+    }
+
+    /** A whole snapshot of a large guest, and an increment upon it of pages that lie apart; and restoring either. */
+    private void increments() throws IOException {
+        try (Machine machine = create(LARGE)) {
+            fill(machine);
+            long[] whole = new long[TURNS];
+            long[] increment = new long[TURNS];
+            MachineSnapshot base = machine.snapshot();
+            MachineSnapshot last = machine.snapshot(base);
+            for (int turn = 0; turn < TURNS; turn++) {
+                base.close();
+                last.close();
+                long start = System.nanoTime();
+                base = machine.snapshot();
+                whole[turn] = System.nanoTime() - start;
+                for (int i = 0; i < WRITTEN_PAGES; i++) {
+                    machine.memory().writeLong(FIRST_PAGE + i * 7L * PAGE, turn);
+                }
+                start = System.nanoTime();
+                last = machine.snapshot(base);
+                increment[turn] = System.nanoTime() - start;
+            }
+            try (MachineSnapshot lower = base;
+                    MachineSnapshot upper = last) {
+                print("whole", whole, lower);
+                print("increment", increment, upper);
+                new Comparison("snapshots.restore-increment", COUNT, WARM_UP)
+                        .print(
+                                count -> time(
+                                        count,
+                                        () -> Machine.restore(hypervisor, upper).build()),
+                                "whole",
+                                count -> time(
+                                        count,
+                                        () -> Machine.restore(hypervisor, lower).build()));
+            }
+        }
+    }
+
+    private static void print(String kind, long[] nanos, MachineSnapshot snapshot) {
+        Arrays.sort(nanos);
+        System.out.printf(
+                Locale.ROOT,
+                "snapshots.%s %.2f ms, keeps %d KiB of %d MiB%n",
+                kind,
+                nanos[nanos.length / 2] / 1e6,
+                snapshot.ownMemory() >> 10,
+                snapshot.memory() >> 20);
     }
 
     private void clones() throws IOException {

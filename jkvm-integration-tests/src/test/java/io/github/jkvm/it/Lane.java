@@ -12,6 +12,17 @@ public final class Lane {
     }
 
     /**
+     * Returns how often to repeat something that takes minutes: all of it if {@code JKVM_SOAK} is in the environment, as with {@code env JKVM_SOAK=1
+     * scripts/lib/run-integration-tests nested CLASS} inside scripts/nested.
+     *
+     * @param full how often then
+     * @param brief how often else
+     */
+    public static int soak(int full, int brief) {
+        return System.getenv("JKVM_SOAK") == null ? brief : full;
+    }
+
+    /**
      * Returns how often to repeat something: all of it on a real processor, a tenth where the processor is emulated in software.
      *
      * @param full how often on a real processor

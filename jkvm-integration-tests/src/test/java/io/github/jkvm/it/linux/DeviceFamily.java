@@ -9,6 +9,7 @@ import io.github.jkvm.virtio.RateLimiter;
 import io.github.jkvm.virtio.VirtioDevice;
 import io.github.jkvm.virtio.balloon.BalloonDevice;
 import io.github.jkvm.virtio.block.BlockDevice;
+import io.github.jkvm.virtio.block.ImageAccess;
 import io.github.jkvm.virtio.block.RawImage;
 import io.github.jkvm.virtio.console.ConsoleDevice;
 import io.github.jkvm.virtio.fs.FsDevice;
@@ -60,10 +61,21 @@ final class DeviceFamily {
     final FsDevice fs;
     final PmemDevice pmem;
 
+    private final Path folder;
+
     /** Makes the devices, with their files in an empty folder. */
     DeviceFamily(Path folder) throws IOException, InterruptedException {
-        block = BlockDevice.builder("disk0", RawImage.create(folder.resolve("disk"), DISK_SIZE))
-                .build();
+        this(folder, RawImage.create(folder.resolve("disk"), DISK_SIZE));
+    }
+
+    /** Makes devices for a guest that goes on with the files of one that has ended. */
+    DeviceFamily(DeviceFamily former) throws IOException, InterruptedException {
+        this(former.folder, RawImage.open(former.folder.resolve("disk"), ImageAccess.READ_WRITE));
+    }
+
+    private DeviceFamily(Path folder, RawImage disk) throws IOException, InterruptedException {
+        this.folder = folder;
+        block = BlockDevice.builder("disk0", disk).build();
         TapBackend tap = TapBackend.open("jkvm%d");
         HostCommand.run("ip", "addr", "add", HOST_ADDRESS + "/24", "dev", tap.interfaceName());
         HostCommand.run("ip", "link", "set", tap.interfaceName(), "up");
@@ -76,7 +88,7 @@ final class DeviceFamily {
                 .build();
         vsock = VsockDevice.builder("vsock0", 77).build();
         rng = new RngDevice("rng0", new CountingEntropy(), RateLimiter.unlimited());
-        shared = Files.createDirectory(folder.resolve("shared"));
+        shared = Files.createDirectories(folder.resolve("shared"));
         fs = new FsDevice("fs0", TAG, shared, FsOptions.readWrite());
         Path memory = folder.resolve("pmem");
         try (var file = new RandomAccessFile(memory.toFile(), "rw")) {

@@ -161,7 +161,7 @@ class LinuxSnapshotTest {
         }
     }
 
-    private static InstalledKernel kernelWith(String option) throws IOException {
+    static InstalledKernel kernelWith(String option) throws IOException {
         try (Stream<Path> configurations = Files.list(Path.of("/boot"))) {
             for (Path file : configurations.toList()) {
                 String name = file.getFileName().toString();

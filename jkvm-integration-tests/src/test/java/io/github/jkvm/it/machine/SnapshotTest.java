@@ -4,19 +4,15 @@ import static io.github.jkvm.testkit.asm.Mem.bytePtr;
 import static io.github.jkvm.testkit.asm.Mem.dwordPtr;
 import static io.github.jkvm.testkit.asm.Mem.mem;
 import static io.github.jkvm.testkit.asm.Reg16.BX;
-import static io.github.jkvm.testkit.asm.Reg16.DX;
-import static io.github.jkvm.testkit.asm.Reg16.SI;
 import static io.github.jkvm.testkit.asm.Reg32.EAX;
-import static io.github.jkvm.testkit.asm.Reg32.EBP;
 import static io.github.jkvm.testkit.asm.Reg32.EBX;
-import static io.github.jkvm.testkit.asm.Reg32.ECX;
-import static io.github.jkvm.testkit.asm.Reg32.EDI;
-import static io.github.jkvm.testkit.asm.Reg8.AL;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.jkvm.Bus;
+import io.github.jkvm.Device;
 import io.github.jkvm.GuestAddress;
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.it.Lane;
@@ -33,25 +29,20 @@ import io.github.jkvm.testkit.RequiresKvm;
 import io.github.jkvm.testkit.asm.Assembler;
 import io.github.jkvm.testkit.asm.Label;
 import io.github.jkvm.testkit.asm.Mode;
-import io.github.jkvm.x86.Registers;
 import java.io.ByteArrayOutputStream;
-import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Random;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** Machines that go on from where others were. */
 @RequiresKvm
@@ -59,11 +50,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 class SnapshotTest {
     private static final Duration SOON = Duration.ofSeconds(60);
     private static final int CLONES = Lane.repeats(50);
-    private static final int ROUNDS = 40;
-    private static final int DATA = 0x4000;
-    private static final int WORDS = 64;
-    private static final int COM1 = 0x3F8;
-    private static final int EXIT = 0x501;
 
     private static Hypervisor hypervisor;
 
@@ -80,136 +66,11 @@ class SnapshotTest {
         hypervisor.close();
     }
 
-    /** Calculates with registers and memory by a random recipe, prints a byte of it each round, and ends with an exit code. */
-    private static FlatImage calculation(long seed, int rounds) {
-        var random = new Random(seed);
-        var a = new Assembler(Mode.BITS16, Guests.LOAD);
-        a.mov(EAX, random.nextInt())
-                .mov(EDI, random.nextInt())
-                .mov(EBP, random.nextInt())
-                .mov(ECX, rounds);
-        Label again = a.label("again");
-        a.bind(again).mov(SI, 0);
-        Label words = a.label("words");
-        a.bind(words);
-        for (int i = 0; i < 12; i++) {
-            switch (random.nextInt(7)) {
-                case 0 -> a.add(EAX, random.nextInt());
-                case 1 -> a.xor(EDI, EAX);
-                case 2 -> a.rol(EAX, 1 + random.nextInt(30));
-                case 3 -> a.imul(EBP, EDI, random.nextInt() | 1);
-                case 4 -> a.add(mem(SI, DATA), EAX);
-                case 5 -> a.xor(EBP, mem(SI, DATA));
-                default -> a.sub(EDI, EBP);
-            }
-        }
-        a.add(SI, 4).cmp(SI, 4 * WORDS).jne(words);
-        a.mov(DX, COM1).mov(EAX, EDI).out(DX, AL).xor(EAX, EBP);
-        a.dec(ECX).jnz(again);
-        a.mov(DX, EXIT).mov(AL, 7).out(DX, AL).hlt();
-        return FlatImage.of(a.assemble().bytes(), GuestAddress.of(Guests.LOAD), EntryMode.REAL16);
-    }
-
     private static MachineBuilder builder(Board board, FlatImage guest) {
         return Machine.builder(hypervisor)
                 .board(board)
                 .memory(board == Board.PC ? 16L << 20 : 64 << 10)
                 .kernel(guest);
-    }
-
-    /** Output that lets wait for its n-th byte. */
-    private static final class Output extends OutputStream {
-        private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        private final CountDownLatch reached;
-
-        Output(int awaited) {
-            reached = new CountDownLatch(awaited);
-        }
-
-        @Override
-        public synchronized void write(int b) {
-            bytes.write(b);
-            reached.countDown();
-        }
-
-        synchronized byte[] toBytes() {
-            return bytes.toByteArray();
-        }
-
-        void await() throws InterruptedException {
-            assertThat(reached.await(60, TimeUnit.SECONDS)).isTrue();
-        }
-    }
-
-    /** What a calculation leaves behind. */
-    private record Outcome(Registers registers, List<Byte> memory, List<Byte> output) {
-        static Outcome of(Machine machine, byte[]... output) throws InterruptedException {
-            assertThat(machine.awaitExit(SOON).reason()).isEqualTo(Reason.EXIT_CODE);
-            List<Byte> printed = new ArrayList<>();
-            for (byte[] part : output) {
-                printed.addAll(list(part));
-            }
-            return new Outcome(
-                    machine.vcpus().getFirst().registers(),
-                    list(machine.memory().read(0, 64 << 10)),
-                    printed);
-        }
-
-        private static List<Byte> list(byte[] bytes) {
-            List<Byte> list = new ArrayList<>();
-            for (byte b : bytes) {
-                list.add(b);
-            }
-            return list;
-        }
-    }
-
-    @ParameterizedTest
-    @EnumSource(Board.class)
-    void runSnapshotRestoreRunEndsLikeARunWithoutASnapshot(Board board) throws Exception {
-        for (long seed = 0; seed < Lane.repeats(8); seed++) {
-            FlatImage guest = calculation(seed, ROUNDS);
-            Outcome whole;
-            var all = new Output(0);
-            try (Machine machine = builder(board, guest).consoleOutput(all).build()) {
-                machine.start();
-                machine.awaitExit(SOON);
-                whole = Outcome.of(machine, all.toBytes());
-            }
-            var before = new Output(1 + new Random(seed).nextInt(ROUNDS / 2));
-            byte[] printed;
-            MachineSnapshot snapshot;
-            try (Machine machine = builder(board, guest).consoleOutput(before).build()) {
-                machine.start();
-                before.await();
-                machine.pause();
-                printed = before.toBytes();
-                snapshot = machine.snapshot();
-                machine.resume();
-                machine.awaitExit(SOON);
-                assertThat(Outcome.of(machine, before.toBytes()))
-                        .as("the machine itself goes on, seed %d", seed)
-                        .isEqualTo(whole);
-            }
-            try (snapshot) {
-                snapshot.save(folder);
-            }
-            try (MachineSnapshot opened = MachineSnapshot.open(folder)) {
-                opened.verify();
-                for (int i = 0; i < 2; i++) {
-                    var after = new Output(0);
-                    try (Machine clone = Machine.restore(hypervisor, opened)
-                            .consoleOutput(after)
-                            .build()) {
-                        clone.start();
-                        clone.awaitExit(SOON);
-                        assertThat(Outcome.of(clone, printed, after.toBytes()))
-                                .as("clone %d, seed %d", i, seed)
-                                .isEqualTo(whole);
-                    }
-                }
-            }
-        }
     }
 
     /** Counts up the double word at {@link Guests#RESULT} for ever. */
@@ -403,6 +264,55 @@ class SnapshotTest {
         bytes[bytes.length / 2] ^= 1;
         Files.write(index, bytes);
         assertThatThrownBy(() -> MachineSnapshot.open(folder)).isInstanceOf(BadSnapshotException.class);
+    }
+
+    /** A device that fails to go on after a snapshot. */
+    private static final class Stubborn implements Device {
+        private final String name;
+        private final AtomicInteger resumed = new AtomicInteger();
+
+        Stubborn(String name) {
+            this.name = name;
+        }
+
+        @Override
+        public String name() {
+            return name;
+        }
+
+        @Override
+        public void attach(Bus bus) {}
+
+        @Override
+        public void resume() {
+            resumed.incrementAndGet();
+            throw new IllegalStateException(name + " does not go on");
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    @Test
+    void aDeviceThatDoesNotGoOnHoldsNoOtherUp() {
+        var first = new Stubborn("first");
+        var second = new Stubborn("second");
+        try (Machine machine =
+                builder(Board.MICRO, Guests.COUNT).device(first).device(second).build()) {
+            machine.start();
+            assertThatIllegalStateException()
+                    .isThrownBy(machine::snapshot)
+                    .withMessageContaining("not all devices go on")
+                    .satisfies(failure -> {
+                        assertThat(failure).hasRootCauseMessage("first does not go on");
+                        assertThat(failure.getSuppressed())
+                                .singleElement()
+                                .satisfies(other -> assertThat(other).hasMessage("second does not go on"));
+                    });
+            assertThat(first.resumed).hasValue(1);
+            assertThat(second.resumed).hasValue(1);
+            awaitCountAbove(machine, count(machine));
+        }
     }
 
     /** Both may end first; neither may hang or crash. */

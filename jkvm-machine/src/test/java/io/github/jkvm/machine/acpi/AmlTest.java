@@ -52,6 +52,14 @@ class AmlTest {
                 .hasMessageContaining("AML name");
     }
 
+    /** 20.2.5.3: NotifyOp, the object, and the value. */
+    @Test
+    void notifiesADevice() {
+        assertThat(hex(Aml.notify("\\_SB.VGEN", 0x80))).isEqualTo("86 5c 2e 5f 53 42 5f 56 47 45 4e 0a 80");
+        assertThat(hex(Aml.notify("RTC", 1))).isEqualTo("86 52 54 43 5f 01");
+        assertThatThrownBy(() -> Aml.notify("A..B", 1)).hasMessageContaining("AML name");
+    }
+
     /** 19.6.37: "PNP0A03" compresses to 0x030AD041. */
     @Test
     void compressesEisaIdentities() {
