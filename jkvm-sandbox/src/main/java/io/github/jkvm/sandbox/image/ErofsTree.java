@@ -34,7 +34,9 @@ final class ErofsTree {
             }
             at = place(inode, at);
         }
-        size = Math.ceilDiv(at, ErofsFormat.BLOCK) * ErofsFormat.BLOCK;
+        // fsck.erofs looks for attributes behind every inode, whether it has some or not; so the last one does not end
+        // the image.
+        size = Math.ceilDiv(at + ErofsFormat.SLOT, ErofsFormat.BLOCK) * ErofsFormat.BLOCK;
     }
 
     /** Lists the inodes, each once, a folder before what it holds, and counts their names. Not by recursion: nothing says how deep folders are. */
