@@ -12,7 +12,9 @@ final class ExitAnswer {
     private final RunPage page;
     private final String vcpu;
     private @Nullable VmExit asked;
-    private String whyNot = NOT_RUN;
+
+    /** Why there is nothing to answer; null while that is said by {@link #asked}. */
+    private @Nullable String whyNot = NOT_RUN;
 
     ExitAnswer(RunPage page, String vcpu) {
         this.page = page;
@@ -22,7 +24,7 @@ final class ExitAnswer {
     /** Takes the exit that {@code run} returns. */
     void ask(VmExit exit) {
         asked = exit;
-        whyNot = "its last exit was " + exit.getClass().getSimpleName();
+        whyNot = null;
     }
 
     /** The kernel has gone on with what is in the page: it is too late for an answer. */
@@ -91,6 +93,8 @@ final class ExitAnswer {
     }
 
     private IllegalStateException notAsked(String what) {
-        return new IllegalStateException(vcpu + " takes no " + what + " now: " + whyNot);
+        VmExit last = asked;
+        String why = last == null ? whyNot : "its last exit was " + last.getClass().getSimpleName();
+        return new IllegalStateException(vcpu + " takes no " + what + " now: " + why);
     }
 }

@@ -19,6 +19,11 @@ final class ExitDecoder {
     private final RunPage page;
     private final HostArchitecture architecture;
 
+    /** A guest that rings with a port writes the same again and again; the record of it need not be made each time. */
+    private VmExit.@Nullable PortOut lastOut;
+
+    private long lastOutValue;
+
     ExitDecoder(RunPage page, HostArchitecture architecture) {
         this.page = page;
         this.architecture = architecture;
@@ -74,12 +79,27 @@ final class ExitDecoder {
         int count = page.portCount();
         long data = page.portData();
         if (!page.portIsRead()) {
-            return new VmExit.PortOut(port, size, count, page.bytes(data, (long) size * count));
+            return count == 1 ? portOut(port, size, data) : newPortOut(port, size, count, data);
         }
         for (int i = 0; i < count; i++) {
             page.setElement(data + (long) i * size, size, ALL_ONES);
         }
         return new VmExit.PortIn(port, size, count);
+    }
+
+    private VmExit portOut(int port, int size, long data) {
+        long value = page.element(data, size);
+        VmExit.PortOut last = lastOut;
+        if (last == null || last.port() != port || last.size() != size || lastOutValue != value) {
+            last = newPortOut(port, size, 1, data);
+            lastOut = last;
+            lastOutValue = value;
+        }
+        return last;
+    }
+
+    private VmExit.PortOut newPortOut(int port, int size, int count, long data) {
+        return new VmExit.PortOut(port, size, count, page.bytes(data, (long) size * count));
     }
 
     private VmExit mmio() {
