@@ -162,6 +162,17 @@ public final class CpuStates {
         if (state.tscKhz() != 0 && state.tscKhz() != tscKhz(vcpu)) {
             vcpu.setTscKhz(state.tscKhz());
         }
+        reset(vcpu, state);
+    }
+
+    /**
+     * Sets all that a vCPU which has run can have changed. What it answers to {@code cpuid}, and how fast its time stamp counter is, are what they were.
+     *
+     * @param vcpu a vCPU that no thread runs
+     * @param state an earlier state of it
+     * @throws HypervisorException if the host does not take something of it
+     */
+    public void reset(X86VCpu vcpu, CpuState state) {
         // The base of the local APIC, and with it its mode, are among these: before the local APIC.
         if (hypervisor.supports(Capability.SREGS2)) {
             vcpu.setSpecialRegisters2(state.special());
