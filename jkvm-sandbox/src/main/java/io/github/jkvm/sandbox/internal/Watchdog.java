@@ -12,10 +12,10 @@ import org.jspecify.annotations.Nullable;
 
 /** Tells when calls have had their time. One thread for all sandboxes of the JVM. */
 public final class Watchdog {
-    private static final ScheduledThreadPoolExecutor CLOCK = clock();
+    static final ScheduledThreadPoolExecutor CLOCK = clock();
 
     /** Looking more often than this at the processor time would cost more than it tells. */
-    private static final long LEAST_PAUSE = TimeUnit.MILLISECONDS.toNanos(1);
+    static final long LEAST_PAUSE = TimeUnit.MILLISECONDS.toNanos(1);
 
     private Watchdog() {}
 
@@ -24,6 +24,28 @@ public final class Watchdog {
                 1, Thread.ofPlatform().name("jkvm-sandbox-watchdog").daemon().factory());
         clock.setRemoveOnCancelPolicy(true);
         return clock;
+    }
+
+    /**
+     * Returns what the caller of a call past its deadline is told.
+     *
+     * @param limits the call's
+     * @return the exception
+     */
+    public static LimitExceededException tookTooLong(Limits limits) {
+        return new LimitExceededException(
+                Limit.DEADLINE, "the call took longer than " + limits.deadline() + ", its deadline");
+    }
+
+    /**
+     * Returns what the caller of a call beyond its processor time is told.
+     *
+     * @param limits the call's
+     * @return the exception
+     */
+    public static LimitExceededException workedTooLong(Limits limits) {
+        return new LimitExceededException(
+                Limit.CPU_TIME, "the call used more than " + limits.cpuTime() + " of processor time, its budget");
     }
 
     /**
@@ -85,13 +107,10 @@ public final class Watchdog {
             long cpuLeft = budget == Long.MAX_VALUE ? budget : budget - cpuNanos.getAsLong();
             if (timeLeft <= 0) {
                 ended = true;
-                onExceeded.accept(new LimitExceededException(
-                        Limit.DEADLINE, "the call took longer than " + limits.deadline() + ", its deadline"));
+                onExceeded.accept(tookTooLong(limits));
             } else if (cpuLeft <= 0) {
                 ended = true;
-                onExceeded.accept(new LimitExceededException(
-                        Limit.CPU_TIME,
-                        "the call used more than " + limits.cpuTime() + " of processor time, its budget"));
+                onExceeded.accept(workedTooLong(limits));
             } else {
                 again(timeLeft, cpuLeft);
             }
