@@ -94,7 +94,8 @@ final class ExitAnswer {
 
     private IllegalStateException notAsked(String what) {
         VmExit last = asked;
-        String why = last == null ? whyNot : "its last exit was " + last.getClass().getSimpleName();
+        String why =
+                last == null ? whyNot : "its last exit was " + last.getClass().getSimpleName();
         return new IllegalStateException(vcpu + " takes no " + what + " now: " + why);
     }
 }

@@ -58,7 +58,7 @@ class HostileGuestTest {
     }
 
     /** The host's function of the guest. */
-    private interface Host {
+    interface Host {
         long host_wait() throws InterruptedException;
     }
 
@@ -94,8 +94,23 @@ class HostileGuestTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "write_null", "write_constant", "write_code", "run_data", "undefined", "halt", "out_other", "out_wide", "in", "load_cr3",
-                "write_msr", "write_debug", "breakpoint", "interrupt", "divide", "trap", "disorder"
+                "write_null",
+                "write_constant",
+                "write_code",
+                "run_data",
+                "undefined",
+                "halt",
+                "out_other",
+                "out_wide",
+                "in",
+                "load_cr3",
+                "write_msr",
+                "write_debug",
+                "breakpoint",
+                "interrupt",
+                "divide",
+                "trap",
+                "disorder"
             })
     void crashesPoisonAndRestoringCures(String function) {
         try (FunctionSandbox sandbox = builder().build()) {
@@ -113,8 +128,16 @@ class HostileGuestTest {
 
     @ParameterizedTest
     @CsvSource({
-        "write_at, 0x300000", "write_at, 0x401000", "write_at, 0x7fffffff0000", "write_at, -4096", "run_at, 0", "run_at, 0x402000",
-        "ring_anything, 2", "ring_anything, 1", "ring_anything, 77", "ring_anything, -1"
+        "write_at, 0x300000",
+        "write_at, 0x401000",
+        "write_at, 0x7fffffff0000",
+        "write_at, -4096",
+        "run_at, 0",
+        "run_at, 0x402000",
+        "ring_anything, 2",
+        "ring_anything, 1",
+        "ring_anything, 77",
+        "ring_anything, -1"
     })
     void wildAccessesAndMessagesAreCrashes(String function, String argument) throws Exception {
         try (FunctionSandbox sandbox = builder().build()) {
@@ -129,7 +152,8 @@ class HostileGuestTest {
     void noAddressBeyondTheMemoryOrOfTheSystemCanBeRead() throws Exception {
         long end = 0x40_0000 + (4 << 20);
         try (FunctionSandbox sandbox = builder().memory(4 << 20).build()) {
-            for (long address : new long[] {0, 0x3F_FFFF, end - 1, end, end - 4096, 1L << 30, 3L << 30, 0xFEE0_0000L, -1}) {
+            for (long address :
+                    new long[] {0, 0x3F_FFFF, end - 1, end, end - 4096, 1L << 30, 3L << 30, 0xFEE0_0000L, -1}) {
                 assertThatExceptionOfType(GuestCrashedException.class)
                         .as("0x%x", address)
                         .isThrownBy(() -> sandbox.call("read_at", long.class, address));
@@ -291,8 +315,8 @@ class HostileGuestTest {
     private static void awaitRunning(FunctionSandbox sandbox) {
         assertThat(sandbox.state()).isEqualTo(SandboxState.READY);
         while (Thread.getAllStackTraces().values().stream()
-                .noneMatch(frames -> Stream.of(frames)
-                        .anyMatch(frame -> frame.getClassName().endsWith("RunLoop")))) {
+                .noneMatch(frames ->
+                        Stream.of(frames).anyMatch(frame -> frame.getClassName().endsWith("RunLoop")))) {
             Thread.onSpinWait();
         }
     }
@@ -315,8 +339,7 @@ class HostileGuestTest {
     @Test
     void severalThreadsCallAtOnce() throws Exception {
         try (FunctionSandbox sandbox = builder().vcpus(3).build()) {
-            MethodHandle recurse =
-                    sandbox.function("recurse", MethodType.methodType(long.class, long.class));
+            MethodHandle recurse = sandbox.function("recurse", MethodType.methodType(long.class, long.class));
             List<Future<Long>> sums = new ArrayList<>();
             for (int i = 0; i < 6; i++) {
                 sums.add(threads.submit(() -> {
@@ -369,8 +392,7 @@ class HostileGuestTest {
     void aCallOfPrimitiveTypesAllocatesNothing() throws Throwable {
         assumeTrue(!Lane.isEmulated(), "only the first compiler runs in this lane, which leaves allocations in");
         try (FunctionSandbox sandbox = builder().build()) {
-            MethodHandle recurse =
-                    sandbox.function("recurse", MethodType.methodType(long.class, long.class));
+            MethodHandle recurse = sandbox.function("recurse", MethodType.methodType(long.class, long.class));
             var beans = (ThreadMXBean) ManagementFactory.getThreadMXBean();
             long allocated = Long.MAX_VALUE;
             for (int round = 0; round < 100 && allocated > 0; round++) {

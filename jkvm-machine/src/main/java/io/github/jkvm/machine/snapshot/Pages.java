@@ -3,7 +3,7 @@ package io.github.jkvm.machine.snapshot;
 import java.lang.foreign.MemorySegment;
 
 /** Looks at memory page by page. Pages of zeros are most of a guest's memory, and take no room where they are left out. */
-final class Pages {
+public final class Pages {
     /** Size of the pages that are looked at as a whole, in bytes. */
     static final int SIZE = 4096;
 
@@ -17,8 +17,15 @@ final class Pages {
         return (long) page * SIZE;
     }
 
-    /** Copies the pages of a range but those of zeros, each to its own place. */
-    static void copyNonzero(MemorySegment from, MemorySegment to, long start, long end) {
+    /**
+     * Copies the pages of a range but those of zeros, each to its own place.
+     *
+     * @param from memory that nobody writes meanwhile
+     * @param to memory of zeros, as long
+     * @param start where the range begins, a multiple of the page size
+     * @param end where it ends, a multiple of the page size
+     */
+    public static void copyNonzero(MemorySegment from, MemorySegment to, long start, long end) {
         long page = start;
         while ((page = nextNonzero(from, page, end)) < end) {
             long runEnd = nextZero(from, page, end);

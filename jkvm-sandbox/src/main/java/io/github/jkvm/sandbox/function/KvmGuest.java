@@ -7,10 +7,9 @@ import io.github.jkvm.MemoryBacking;
 import io.github.jkvm.MemoryImage;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.VmExit;
-import io.github.jkvm.machine.boot.GuestRange;
 import io.github.jkvm.machine.snapshot.CpuState;
 import io.github.jkvm.machine.snapshot.CpuStates;
-import io.github.jkvm.machine.snapshot.MemoryContents;
+import io.github.jkvm.machine.snapshot.Pages;
 import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.X86Hypervisor;
 import io.github.jkvm.x86.X86VCpu;
@@ -25,6 +24,9 @@ import java.util.List;
  * only those pages that are written; to restore it, these are dropped.
  */
 public final class KvmGuest implements FunctionGuest {
+    /** Name of the memory's image, which the host shows. */
+    private static final String IMAGE_NAME = "jkvm-sandbox";
+
     /** CPUID leaf 0x80000001: bit 20 of EDX is the right to keep data from being run (AMD APM volume 3, E.4.2). */
     private static final int EXTENDED_FEATURES = 0x8000_0001;
 
@@ -86,7 +88,7 @@ public final class KvmGuest implements FunctionGuest {
         this.cpuid = hypervisor.supportedCpuid();
         this.states = new CpuStates(hypervisor, false);
         X86Vm created = null;
-        try (MemoryImage contents = host.createMemoryImage(sizes.memory(), "jkvm-sandbox")) {
+        try (MemoryImage contents = host.createMemoryImage(sizes.memory(), IMAGE_NAME)) {
             this.tables = new GuestTables(plan, contents.segment(), canKeepDataFromRunning());
             write(image, types, contents.segment());
             created = X86Vm.of(host.createVm());
@@ -170,7 +172,8 @@ public final class KvmGuest implements FunctionGuest {
         X86VCpu vcpu = vcpus.get(processor);
         VmExit exit = vcpu.run();
         return switch (exit) {
-            case VmExit.PortOut out when out.port() == GuestTables.DOORBELL && out.size() == 1 && out.count() == 1 -> Stop.RANG;
+            case VmExit.PortOut out
+            when out.port() == GuestTables.DOORBELL && out.size() == 1 && out.count() == 1 -> Stop.RANG;
             case VmExit.Interrupted _ -> Stop.INTERRUPTED;
             default -> throw new CrashException(describe(vcpu, exit));
         };
@@ -233,11 +236,10 @@ public final class KvmGuest implements FunctionGuest {
     @Override
     public void checkpoint() {
         List<CpuState> now = capture();
-        var place = new GuestRange(GuestImage.BASE, region.size());
-        try (MemoryContents contents = MemoryContents.copy(hypervisor, vm.memory(), List.of(place))) {
-            MemoryBacking backing = contents.backing(0, region.size());
+        try (MemoryImage contents = hypervisor.createMemoryImage(region.size(), IMAGE_NAME)) {
+            Pages.copyNonzero(region.segment(), contents.segment(), 0, region.size());
             vm.removeMemory(region);
-            region = vm.addMemory(GuestAddress.of(GuestImage.BASE), backing);
+            region = vm.addMemory(GuestAddress.of(GuestImage.BASE), MemoryBacking.copyOf(contents, 0, contents.size()));
         }
         clean = now;
     }
