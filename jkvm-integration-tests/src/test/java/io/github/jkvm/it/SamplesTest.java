@@ -2,6 +2,7 @@ package io.github.jkvm.it;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.abort;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.jkvm.testkit.HostFeature;
 import io.github.jkvm.testkit.RequiresKvm;
@@ -81,6 +82,23 @@ class SamplesTest {
         assertThat(result.errors()).isEqualTo("boot-linux: --cpus 'many' is not a number from 1 to 255\n");
         assertThat(result.output()).isEmpty();
         assertThat(result.status()).isEqualTo(125);
+    }
+
+    @Test
+    void functionSandboxStopsWhatDoesNotReturnAndRestoresIt() throws Exception {
+        assumeTrue(Files.isExecutable(Path.of("/usr/bin/gcc")), "the sample has its guest built by gcc; install gcc");
+        Result result = run("function-sandbox", "", "to be or notable", "");
+        assertThat(result.errors()).isEmpty();
+        assertThat(result.output()).isEqualTo("""
+                          host: the guest reads
+                        longest of 'to be or notable': Word[text=notable, length=7]
+                          host: the guest reads
+                        the guest says: there is no word
+                        the guest was called 2 times; it is READY
+                        stopped: the call took longer than PT2S, its deadline; it is POISONED
+                        restored: called 0 times; it is READY
+                        """);
+        assertThat(result.status()).isZero();
     }
 
     private record Result(int status, String output, String errors) {}

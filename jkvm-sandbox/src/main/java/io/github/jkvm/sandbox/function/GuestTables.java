@@ -12,8 +12,12 @@ import java.util.Arrays;
  * The tables that keep a guest in its place, and the registers that it begins with.
  *
  * <p>The guest is a user of its processor, at privilege level 3: it can't change these tables, control registers or model-specific registers, and the
- * processor itself holds it to the rights of its pages. The map of ports in its task state has the doorbell alone. An exception makes the processor run a
- * {@code hlt} at level 0, which is how the host learns which it was. Numbers are those of the Intel SDM, volume 3.
+ * processor itself holds it to the rights of its pages. An exception makes the processor run a {@code hlt} at level 0, which is how the host learns which it
+ * was. Numbers are those of the Intel SDM, volume 3.
+ *
+ * <p>A user may use ports by the I/O privilege level in its flags or by the map of ports in its task state. The doorbell is allowed by both, as each has
+ * hosts that know only the other: KVM with PVM runs users with a level of its own, and QEMU's software processor does not look at the map of a task
+ * state that is in use. What else the level allows, {@link KvmGuest} takes for a crash, as anything that is not the doorbell.
  */
 final class GuestTables {
     /** The port where the guest rings, as jkvm-sandbox.S has it. */
@@ -35,6 +39,9 @@ final class GuestTables {
     private static final long CR4_OSFXSR = 1 << 9;
     private static final long CR4_OSXMMEXCPT = 1 << 10;
     private static final long EFER_NXE = 1 << 11;
+
+    /** Flags: bit 1 is always set; I/O privilege level 3. */
+    private static final long RFLAGS = 1 << 1 | 3 << 12;
 
     // 3.4.5: flat segments, present and accessed.
     private static final long SYSTEM_CODE = 0x00AF_9B00_0000_FFFFL;
@@ -187,7 +194,7 @@ final class GuestTables {
 
     /** Returns the registers that a processor begins with. */
     Registers registers(int processor, long entry) {
-        return Registers.INITIAL.withRip(entry).withRsp(plan.page(processor));
+        return Registers.INITIAL.withRip(entry).withRsp(plan.page(processor)).with(Registers.Name.RFLAGS, RFLAGS);
     }
 
     /** Returns the special registers that a processor begins with. */

@@ -77,7 +77,8 @@ class CallPageFuzzTest {
             long before = THREADS.getCurrentThreadAllocatedBytes();
             String outcome;
             try {
-                handles.get(function).invokeWithArguments(value(exports.get(function).result()));
+                handles.get(function)
+                        .invokeWithArguments(value(exports.get(function).result()));
                 outcome = "result";
             } catch (GuestErrorException | GuestCrashedException | LimitExceededException expected) {
                 outcome = expected.getClass().getSimpleName();

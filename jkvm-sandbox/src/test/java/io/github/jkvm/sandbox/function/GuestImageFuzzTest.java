@@ -54,7 +54,9 @@ class GuestImageFuzzTest {
     private static byte[] changed(byte[] good, SplittableRandom random) {
         byte[] bad = random.nextInt(8) == 0 ? Arrays.copyOf(good, random.nextInt(good.length + 8)) : good.clone();
         ByteBuffer numbers = ByteBuffer.wrap(bad).order(ByteOrder.LITTLE_ENDIAN);
-        int[] starts = {0, 0, TestElf.TABLES, TestElf.TABLES + 0x100, TestElf.TABLES + 0x200, TestElf.TABLES + 0x400, TestElf.DATA};
+        int[] starts = {
+            0, 0, TestElf.TABLES, TestElf.TABLES + 0x100, TestElf.TABLES + 0x200, TestElf.TABLES + 0x400, TestElf.DATA
+        };
         for (int i = random.nextInt(4); i >= 0; i--) {
             int at = starts[random.nextInt(starts.length)] + random.nextInt(300);
             if (at > bad.length - Long.BYTES) {

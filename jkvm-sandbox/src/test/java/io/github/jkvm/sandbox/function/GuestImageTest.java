@@ -32,7 +32,8 @@ class GuestImageTest {
                 .singleElement()
                 .satisfies(wish -> assertThat(wish.signature()).hasToString("long now(void)"));
         assertThat(types.imports()).hasSize(1);
-        assertThatThrownBy(() -> functions.export("sub")).hasMessage("the guest has no function 'sub'; it has add, move");
+        assertThatThrownBy(() -> functions.export("sub"))
+                .hasMessage("the guest has no function 'sub'; it has add, move");
     }
 
     @Test
@@ -66,7 +67,8 @@ class GuestImageTest {
         assertRefused(text(strings + 6, "int x; point  y;"), "lies in more than 8 others");
         assertRefused(file -> file.putLong(TestElf.TABLES + 0x200 + 24, 0x40_2000), "not in executable memory");
         assertRefused(
-                file -> file.putLong(TestElf.TABLES + 0x220, file.getLong(TestElf.TABLES + 0x200)), "two functions have");
+                file -> file.putLong(TestElf.TABLES + 0x220, file.getLong(TestElf.TABLES + 0x200)),
+                "two functions have");
         assertRefused(file -> file.putLong(TestElf.TABLES + 0x200, 1), "the file has nothing");
         assertRefused(
                 file -> file.putLong(TestElf.TABLES + 0x208, file.getLong(TestElf.TABLES + 0x200)),

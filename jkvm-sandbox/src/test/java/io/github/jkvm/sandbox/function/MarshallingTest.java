@@ -29,7 +29,8 @@ class MarshallingTest {
             case CType.Basic.BOOL -> Arbitraries.of(true, false).asGeneric();
             case CType.Basic.INT -> Arbitraries.integers().asGeneric();
             case CType.Basic.LONG -> Arbitraries.longs().asGeneric();
-            case CType.Basic.FLOAT -> Arbitraries.floats().withSpecialValue(Float.NaN).asGeneric();
+            case CType.Basic.FLOAT ->
+                Arbitraries.floats().withSpecialValue(Float.NaN).asGeneric();
             case CType.Basic.DOUBLE ->
                 Arbitraries.doubles().withSpecialValue(Double.NEGATIVE_INFINITY).asGeneric();
             case CType.Basic.STRING -> strings().asGeneric();
@@ -48,8 +49,8 @@ class MarshallingTest {
     }
 
     private static Arbitrary<TestTypes.Shape> shapes() {
-        Arbitrary<TestTypes.Point> points =
-                Combinators.combine(Arbitraries.integers(), Arbitraries.doubles()).as(TestTypes.Point::new);
+        Arbitrary<TestTypes.Point> points = Combinators.combine(Arbitraries.integers(), Arbitraries.doubles())
+                .as(TestTypes.Point::new);
         return Combinators.combine(
                         Arbitraries.of(true, false),
                         points,
@@ -105,7 +106,8 @@ class MarshallingTest {
         var export = new Signature("pass", resultType, types);
         var wish = new Signature("see", resultType, types);
         MethodType type = MethodType.methodType(
-                TestTypes.JAVA.get(resultType), types.stream().map(TestTypes.JAVA::get).toArray(Class<?>[]::new));
+                TestTypes.JAVA.get(resultType),
+                types.stream().map(TestTypes.JAVA::get).toArray(Class<?>[]::new));
         var seen = new Seen();
         MethodHandle see = MethodHandles.lookup()
                 .findVirtual(Seen.class, "see", MethodType.methodType(Object.class, Object[].class))

@@ -55,7 +55,12 @@ final class TestElf {
         }
         words(TABLES + RECORDS, text("point"), text("int x; double y;"), 16);
         words(TABLES + EXPORTS, text("add"), text("long"), text("(long, long)"), TEXT_ADDRESS + 40);
-        words(TABLES + EXPORTS + 32, text("move"), text("const point *"), text("(const point *, double)"), TEXT_ADDRESS);
+        words(
+                TABLES + EXPORTS + 32,
+                text("move"),
+                text("const point *"),
+                text("(const point *, double)"),
+                TEXT_ADDRESS);
         words(DATA, text("now"), text("long"), text("(void)"), 0, 0);
         return file.array();
     }

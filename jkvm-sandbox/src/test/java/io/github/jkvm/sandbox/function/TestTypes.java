@@ -16,14 +16,22 @@ final class TestTypes {
     static final CType SHAPE = PARSER.signature("f", "const shape *", "()").result();
 
     static final Map<CType, Class<?>> JAVA = Map.of(
-            CType.Basic.BOOL, boolean.class,
-            CType.Basic.INT, int.class,
-            CType.Basic.LONG, long.class,
-            CType.Basic.FLOAT, float.class,
-            CType.Basic.DOUBLE, double.class,
-            CType.Basic.STRING, String.class,
-            CType.Basic.BYTES, byte[].class,
-            SHAPE, Shape.class);
+            CType.Basic.BOOL,
+            boolean.class,
+            CType.Basic.INT,
+            int.class,
+            CType.Basic.LONG,
+            long.class,
+            CType.Basic.FLOAT,
+            float.class,
+            CType.Basic.DOUBLE,
+            double.class,
+            CType.Basic.STRING,
+            String.class,
+            CType.Basic.BYTES,
+            byte[].class,
+            SHAPE,
+            Shape.class);
 
     static final List<CType> ALL = List.of(
             CType.Basic.BOOL,
