@@ -89,7 +89,7 @@ class MarshallingTest {
         return FunctionGuest.Stop.RANG;
     }
 
-    private static final class Seen {
+    static final class Seen {
         private Object[] arguments = {};
 
         Object see(Object[] seen) {
