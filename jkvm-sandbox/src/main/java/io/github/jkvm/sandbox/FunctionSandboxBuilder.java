@@ -2,6 +2,7 @@ package io.github.jkvm.sandbox;
 
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.sandbox.function.CallTable;
+import io.github.jkvm.sandbox.function.ChildGuest;
 import io.github.jkvm.sandbox.function.FunctionGuest;
 import io.github.jkvm.sandbox.function.GuestFunctions;
 import io.github.jkvm.sandbox.function.GuestSizes;
@@ -19,6 +20,7 @@ public final class FunctionSandboxBuilder {
     private final Map<String, MethodHandle> hostFunctions = new HashMap<>();
     private GuestSizes sizes = GuestSizes.DEFAULT;
     private Limits limits = Limits.DEFAULT;
+    private Isolation isolation = Isolation.VIRTUAL_MACHINE;
 
     FunctionSandboxBuilder(Hypervisor hypervisor, byte[] elf) {
         this.hypervisor = hypervisor;
@@ -121,15 +123,31 @@ public final class FunctionSandboxBuilder {
     }
 
     /**
+     * Sets how far the guest is kept apart from this program. In a process of its own, a call takes some tens of microseconds longer, and the limit of
+     * processor time counts all that this process does.
+     *
+     * @param how the isolation; {@link Isolation#VIRTUAL_MACHINE} if not set
+     * @return this
+     */
+    public FunctionSandboxBuilder isolation(Isolation how) {
+        isolation = Objects.requireNonNull(how, "how");
+        return this;
+    }
+
+    /**
      * Places the guest in a virtual machine. None of it runs before it is called.
      *
      * @return the sandbox
      * @throws IllegalArgumentException if the guest is none or does not fit, or wants a function of the host that there is not, or that has another type
      * @throws io.github.jkvm.HypervisorException if the host refuses something
+     * @throws SandboxProcessException if the process of {@link Isolation#PROCESS} can't be started
      * @throws UnsupportedOperationException if the host is no x86 one
      */
     public FunctionSandbox build() {
-        FunctionGuest guest = new KvmGuest(hypervisor, elf, sizes);
+        FunctionGuest guest = switch (isolation) {
+            case VIRTUAL_MACHINE -> new KvmGuest(hypervisor, elf, sizes);
+            case PROCESS -> new ChildGuest(elf, sizes);
+        };
         try {
             var table = new CallTable(guest, sizes.processors(), limits, hostFunctions);
             return new FunctionSandbox(table, new GuestFunctions(table, guest.functions()));

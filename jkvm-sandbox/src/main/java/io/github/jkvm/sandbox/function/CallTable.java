@@ -8,8 +8,6 @@ import io.github.jkvm.sandbox.SandboxState;
 import io.github.jkvm.sandbox.internal.Patrol;
 import io.github.jkvm.sandbox.internal.Watchdog;
 import java.lang.invoke.MethodHandle;
-import java.lang.management.ManagementFactory;
-import java.lang.management.ThreadMXBean;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.Condition;
@@ -23,7 +21,6 @@ import org.jspecify.annotations.Nullable;
  * <p>Everything is under one lock, but a call's own run.
  */
 public final class CallTable implements AutoCloseable {
-    private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
     private static final long NEVER = Long.MAX_VALUE;
     private static final String REMEDY = "; restore() brings it back";
 
@@ -83,7 +80,7 @@ public final class CallTable implements AutoCloseable {
                 changed.awaitUninterruptibly();
                 checkReady();
             }
-            long cpu = budget == NEVER ? 0 : cpuTime(me);
+            long cpu = budget == NEVER ? 0 : guest.workedNanos(me);
             Call call = free[--freeCount];
             call.begin(me, limits.output());
             if (deadline != NEVER || budget != NEVER) {
@@ -96,14 +93,6 @@ public final class CallTable implements AutoCloseable {
         } finally {
             lock.unlock();
         }
-    }
-
-    private static long cpuTime(Thread thread) {
-        if (thread.isVirtual()) {
-            throw new IllegalStateException(
-                    "a call with a limit of processor time must come from a platform thread: the time of virtual threads is not measured");
-        }
-        return THREADS.getCurrentThreadCpuTime();
     }
 
     /**
@@ -212,9 +201,7 @@ public final class CallTable implements AutoCloseable {
                     continue;
                 }
                 long left = deadline == NEVER ? NEVER : deadline - (now - call.started());
-                long cpuLeft = budget == NEVER
-                        ? NEVER
-                        : budget - (THREADS.getThreadCpuTime(owner.threadId()) - call.startedCpu());
+                long cpuLeft = budget == NEVER ? NEVER : budget - (guest.workedNanos(owner) - call.startedCpu());
                 if (left <= 0 || cpuLeft <= 0) {
                     LimitExceededException exceeded =
                             left <= 0 ? Watchdog.tookTooLong(limits) : Watchdog.workedTooLong(limits);

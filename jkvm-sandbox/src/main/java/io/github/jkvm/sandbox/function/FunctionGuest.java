@@ -66,6 +66,15 @@ public interface FunctionGuest extends AutoCloseable {
      */
     void interrupt(int processor);
 
+    /**
+     * Returns how long processors have worked in all, for what the limit of a call's processor time counts.
+     *
+     * @param caller a thread that makes a call
+     * @return nanoseconds from some beginning on
+     * @throws IllegalStateException if that is not known of the thread
+     */
+    long workedNanos(Thread caller);
+
     /** Brings memory and processors back to how they were at first, or at the last checkpoint. */
     void restore();
 

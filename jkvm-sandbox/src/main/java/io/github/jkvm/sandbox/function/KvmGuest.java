@@ -16,6 +16,8 @@ import io.github.jkvm.x86.X86VCpu;
 import io.github.jkvm.x86.X86Vm;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -57,11 +59,12 @@ public final class KvmGuest implements FunctionGuest {
     };
 
     private static final int PAGE_FAULT = 14;
+    private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
     private final X86Hypervisor hypervisor;
     private final MemoryPlan plan;
     private final GuestTables tables;
-    private final GuestInterface functions;
+    private final GuestProgram program;
     private final X86Vm vm;
     private final List<X86VCpu> vcpus = new ArrayList<>();
     private final CpuStates states;
@@ -80,23 +83,20 @@ public final class KvmGuest implements FunctionGuest {
      */
     public KvmGuest(Hypervisor host, byte[] elf, GuestSizes sizes) {
         this.hypervisor = X86Hypervisor.of(host);
-        var image = new GuestImage(elf);
-        long programEnd = GuestImage.pageEnd(image.parts().getLast().end());
-        var types = new GuestTypes(programEnd);
-        this.functions = GuestInterface.read(image, types);
-        this.plan = new MemoryPlan(programEnd, types.end(), sizes);
+        this.program = new GuestProgram(elf, sizes);
+        this.plan = program.plan();
         this.cpuid = hypervisor.supportedCpuid();
         this.states = new CpuStates(hypervisor, false);
         X86Vm created = null;
         try (MemoryImage contents = host.createMemoryImage(sizes.memory(), IMAGE_NAME)) {
             this.tables = new GuestTables(plan, contents.segment(), canKeepDataFromRunning());
-            write(image, types, contents.segment());
+            write(contents.segment());
             created = X86Vm.of(host.createVm());
             this.vm = created;
             this.region =
                     vm.addMemory(GuestAddress.of(GuestImage.BASE), MemoryBacking.copyOf(contents, 0, sizes.memory()));
             for (int i = 0; i < sizes.processors(); i++) {
-                vcpus.add(createProcessor(i, image.entry()));
+                vcpus.add(createProcessor(i, program.image().entry()));
             }
             this.clean = capture();
         } catch (RuntimeException | Error failure) {
@@ -112,26 +112,11 @@ public final class KvmGuest implements FunctionGuest {
                 .anyMatch(entry -> entry.function() == EXTENDED_FEATURES && (entry.edx() >>> NO_EXECUTE_BIT & 1) != 0);
     }
 
-    private void write(GuestImage image, GuestTypes types, MemorySegment contents) {
-        for (GuestImage.Part part : image.parts()) {
-            if (part.end() > plan.typesStart()) {
-                throw new BadGuestException("its program does not fit into " + plan.memory() + " bytes of memory");
-            }
-            MemorySegment bytes = MemorySegment.ofBuffer(image.bytes(part));
-            MemorySegment.copy(bytes, 0, contents, part.address() - GuestImage.BASE, bytes.byteSize());
-        }
-        MemorySegment typeBytes = MemorySegment.ofBuffer(types.bytes());
-        MemorySegment.copy(typeBytes, 0, contents, plan.typesStart() - GuestImage.BASE, typeBytes.byteSize());
-        for (GuestTypes.ImportEntry entry : types.imports()) {
-            contents.set(ValueLayout.JAVA_LONG_UNALIGNED, entry.entry() + 24 - GuestImage.BASE, entry.index());
-            contents.set(ValueLayout.JAVA_LONG_UNALIGNED, entry.entry() + 32 - GuestImage.BASE, entry.types());
-        }
-        tables.write(image);
+    private void write(MemorySegment contents) {
+        program.writeTo(contents);
+        tables.write(program.image());
         for (int i = 0; i < plan.processors(); i++) {
-            CallPage.prepare(
-                    contents.asSlice(plan.page(i) - GuestImage.BASE, plan.messageBytes()),
-                    plan.page(i),
-                    i + 1 < plan.processors() ? plan.heap(i + 1) : plan.heapEnd());
+            program.preparePage(i, contents.asSlice(plan.page(i) - GuestImage.BASE, plan.messageBytes()));
         }
     }
 
@@ -149,7 +134,7 @@ public final class KvmGuest implements FunctionGuest {
 
     @Override
     public GuestInterface functions() {
-        return functions;
+        return program.functions();
     }
 
     @Override
@@ -214,6 +199,18 @@ public final class KvmGuest implements FunctionGuest {
         long frame = vcpu.registers().rsp() - GuestImage.BASE;
         long errorBytes = (frame & 0xF) == 0 ? Long.BYTES : 0;
         return what + " (" + place(region.segment().get(ValueLayout.JAVA_LONG_UNALIGNED, frame + errorBytes)) + ")";
+    }
+
+    /** {@inheritDoc} Here the calling thread runs the processor, and its time counts. */
+    @Override
+    public long workedNanos(Thread caller) {
+        if (caller.isVirtual()) {
+            throw new IllegalStateException(
+                    "a call with a limit of processor time must come from a platform thread: the time of virtual threads is not measured");
+        }
+        return caller == Thread.currentThread()
+                ? THREADS.getCurrentThreadCpuTime()
+                : THREADS.getThreadCpuTime(caller.threadId());
     }
 
     @Override

@@ -21,6 +21,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -233,6 +234,17 @@ public final class ChildJvm implements AutoCloseable {
         public void end() {
             kill.cancel(false);
         }
+    }
+
+    /**
+     * Returns how long processors have worked for the process, as the host's kernel counts it.
+     *
+     * @return the time; zero once it has ended
+     */
+    public Duration cpuTime() {
+        return Stream.concat(Stream.of(process.toHandle()), process.descendants())
+                .flatMap(handle -> handle.info().totalCpuDuration().stream())
+                .reduce(Duration.ZERO, Duration::plus);
     }
 
     /**

@@ -64,6 +64,11 @@ final class PageGuest implements FunctionGuest {
     }
 
     @Override
+    public long workedNanos(Thread caller) {
+        return 0;
+    }
+
+    @Override
     public GuestInterface functions() {
         return functions;
     }
