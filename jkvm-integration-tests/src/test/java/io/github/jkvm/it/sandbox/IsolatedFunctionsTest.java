@@ -56,7 +56,7 @@ class IsolatedFunctionsTest {
     }
 
     /** The host's functions of the guest. */
-    private interface Host {
+    interface Host {
         long host_add(long a, long b);
 
         long host_meet(long value) throws InterruptedException;
