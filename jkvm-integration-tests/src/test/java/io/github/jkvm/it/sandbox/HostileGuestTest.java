@@ -191,8 +191,9 @@ class HostileGuestTest {
 
     @Test
     void anEndlessLoopEndsWhenItsProcessorTimeIsUsedUp() throws Exception {
-        try (FunctionSandbox sandbox =
-                builder().limits(Limits.DEFAULT.withCpuTime(SHORT)).build()) {
+        try (FunctionSandbox sandbox = builder()
+                .limits(Limits.DEFAULT.withCpuTime(Duration.ofSeconds(1)))
+                .build()) {
             assertThatExceptionOfType(LimitExceededException.class)
                     .isThrownBy(() -> sandbox.call("loop", void.class))
                     .satisfies(exceeded -> assertThat(exceeded.limit()).isEqualTo(Limit.CPU_TIME));
@@ -203,8 +204,9 @@ class HostileGuestTest {
 
     @Test
     void aLimitOfProcessorTimeNeedsAPlatformThread() throws Exception {
-        try (FunctionSandbox sandbox =
-                        builder().limits(Limits.DEFAULT.withCpuTime(SHORT)).build();
+        try (FunctionSandbox sandbox = builder()
+                        .limits(Limits.DEFAULT.withCpuTime(Duration.ofMinutes(1)))
+                        .build();
                 ExecutorService virtual = Executors.newVirtualThreadPerTaskExecutor()) {
             assertThat(virtual.submit(() -> failure(() -> sandbox.call("get", long.class)))
                             .get(MINUTE, SECONDS))
