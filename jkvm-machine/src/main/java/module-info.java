@@ -16,6 +16,6 @@ module io.github.jkvm.machine {
     exports io.github.jkvm.machine.pci;
     exports io.github.jkvm.machine.pool to
             io.github.jkvm.sandbox;
-    exports io.github.jkvm.machine.snapshot to
+    exports io.github.jkvm.machine.state to
             io.github.jkvm.sandbox;
 }

@@ -4,6 +4,7 @@ package io.github.jkvm.sandbox;
 public class LimitExceededException extends SandboxException {
     private static final long serialVersionUID = 1L;
 
+    /** Which limit the call went over. */
     private final Limit limit;
 
     /**

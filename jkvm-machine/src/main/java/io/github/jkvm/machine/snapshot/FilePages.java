@@ -3,6 +3,7 @@ package io.github.jkvm.machine.snapshot;
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.HypervisorException;
 import io.github.jkvm.MemoryImage;
+import io.github.jkvm.machine.state.Pages;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;

@@ -1,5 +1,7 @@
 package io.github.jkvm.machine.snapshot;
 
+import io.github.jkvm.machine.state.CpuState;
+import io.github.jkvm.machine.state.CpuStates;
 import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.Msr;
 import io.github.jkvm.x86.X86Hypervisor;

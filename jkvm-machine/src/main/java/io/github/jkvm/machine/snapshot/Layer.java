@@ -3,6 +3,7 @@ package io.github.jkvm.machine.snapshot;
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.MemoryImage;
 import io.github.jkvm.machine.snapshot.Checksums.Gaps;
+import io.github.jkvm.machine.state.Pages;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.BitSet;

@@ -2,6 +2,7 @@ package io.github.jkvm.machine.snapshot;
 
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.MemoryImage;
+import io.github.jkvm.machine.state.Pages;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;

@@ -1,6 +1,7 @@
 package io.github.jkvm.machine.snapshot;
 
 import io.github.jkvm.Bytes;
+import io.github.jkvm.machine.state.Pages;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;

@@ -6,6 +6,7 @@ import io.github.jkvm.MemoryImage;
 import io.github.jkvm.MemoryRegion;
 import io.github.jkvm.Vm;
 import io.github.jkvm.machine.boot.GuestRange;
+import io.github.jkvm.machine.state.Pages;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.BitSet;

@@ -1,5 +1,6 @@
 package io.github.jkvm.machine.snapshot;
 
+import io.github.jkvm.machine.state.Pages;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.BitSet;

@@ -6,6 +6,8 @@ import io.github.jkvm.machine.Board;
 import io.github.jkvm.machine.PcDevice;
 import io.github.jkvm.machine.boot.GuestRange;
 import io.github.jkvm.machine.boot.MemoryMap;
+import io.github.jkvm.machine.state.CpuState;
+import io.github.jkvm.machine.state.Pages;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -29,9 +31,10 @@ public record SavedMachine(
     private static final String DEVICE = "device ";
 
     private static final RecordCodec<Shape> SHAPE_CODEC = new RecordCodec<>(Shape.class);
+    private static final RecordCodec<CpuState> CPU_CODEC = new RecordCodec<>(CpuState.class);
 
     /** The build that wrote a snapshot and the one that reads it must agree on this. */
-    static final String LAYOUT = SHAPE_CODEC.layout() + CpuState.layout() + ChipState.layout() + MemoryFile.layout();
+    static final String LAYOUT = SHAPE_CODEC.layout() + CPU_CODEC.layout() + ChipState.layout() + MemoryFile.layout();
 
     /**
      * What a machine is made of.
@@ -59,7 +62,7 @@ public record SavedMachine(
         SequencedMap<String, Bytes> sections = new LinkedHashMap<>();
         sections.put(BOARD, Bytes.copyOf(SHAPE_CODEC.encode(shape)));
         for (int i = 0; i < cpus.size(); i++) {
-            sections.put(CPU + i, cpus.get(i).encode());
+            sections.put(CPU + i, Bytes.copyOf(CPU_CODEC.encode(cpus.get(i))));
         }
         sections.put(CHIPS, chips.encode());
         devices.forEach((name, state) -> sections.put(DEVICE + name, Bytes.copyOf(state.encode())));
@@ -78,7 +81,7 @@ public record SavedMachine(
         SequencedMap<String, DeviceState> devices = new LinkedHashMap<>();
         for (String name : sections.sequencedKeySet()) {
             if (name.startsWith(CPU)) {
-                cpus.add(read(sections, CPU + cpus.size(), CpuState::decode));
+                cpus.add(read(sections, CPU + cpus.size(), CPU_CODEC::decode));
             } else if (name.startsWith(DEVICE)) {
                 devices.put(name.substring(DEVICE.length()), read(sections, name, DeviceState::decode));
             }

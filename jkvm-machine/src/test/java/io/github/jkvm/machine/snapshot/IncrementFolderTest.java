@@ -9,6 +9,7 @@ import io.github.jkvm.Vm;
 import io.github.jkvm.machine.BadSnapshotException;
 import io.github.jkvm.machine.boot.GuestRange;
 import io.github.jkvm.machine.snapshot.SnapshotFolder.Extent;
+import io.github.jkvm.machine.state.Pages;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

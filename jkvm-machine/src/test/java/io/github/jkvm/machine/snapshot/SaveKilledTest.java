@@ -3,6 +3,7 @@ package io.github.jkvm.machine.snapshot;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.jkvm.machine.snapshot.SnapshotFolder.Extent;
+import io.github.jkvm.machine.state.Pages;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.MemorySegment;

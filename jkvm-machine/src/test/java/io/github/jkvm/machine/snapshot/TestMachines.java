@@ -4,6 +4,8 @@ import io.github.jkvm.Bytes;
 import io.github.jkvm.DeviceState;
 import io.github.jkvm.machine.Board;
 import io.github.jkvm.machine.PcDevice;
+import io.github.jkvm.machine.state.CpuState;
+import io.github.jkvm.machine.state.Pages;
 import io.github.jkvm.x86.ClockState;
 import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.DebugRegisters;

@@ -1,6 +1,5 @@
-package io.github.jkvm.machine.snapshot;
+package io.github.jkvm.machine.state;
 
-import io.github.jkvm.Bytes;
 import io.github.jkvm.x86.CpuidEntry;
 import io.github.jkvm.x86.DebugRegisters;
 import io.github.jkvm.x86.LapicState;
@@ -41,24 +40,4 @@ public record CpuState(
         DebugRegisters debug,
         List<LapicState> lapic,
         List<Msr> msrs,
-        VCpuEvents events) {
-
-    private static final RecordCodec<CpuState> CODEC = new RecordCodec<>(CpuState.class);
-
-    static String layout() {
-        return CODEC.layout();
-    }
-
-    Bytes encode() {
-        return Bytes.copyOf(CODEC.encode(this));
-    }
-
-    /**
-     * Reads what {@link #encode} wrote.
-     *
-     * @throws IllegalArgumentException if the bytes are no state of a vCPU
-     */
-    static CpuState decode(byte[] bytes) {
-        return CODEC.decode(bytes);
-    }
-}
+        VCpuEvents events) {}

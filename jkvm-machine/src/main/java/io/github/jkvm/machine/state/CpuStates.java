@@ -1,4 +1,4 @@
-package io.github.jkvm.machine.snapshot;
+package io.github.jkvm.machine.state;
 
 import io.github.jkvm.Capability;
 import io.github.jkvm.HypervisorException;
@@ -27,7 +27,7 @@ public final class CpuStates {
      * Registers that belong to a processor's state and that {@code KVM_GET_MSR_INDEX_LIST} of some kernels leaves out: memory type ranges (Intel SDM
      * volume 4, table 2-2; Linux, arch/x86/kvm/mtrr.c).
      */
-    static final List<Integer> MEMORY_TYPES = List.of(
+    public static final List<Integer> MEMORY_TYPES = List.of(
             0x200,
             0x201,
             0x202,

@@ -1,19 +1,24 @@
-package io.github.jkvm.machine.snapshot;
+package io.github.jkvm.machine.state;
 
 import java.lang.foreign.MemorySegment;
 
 /** Looks at memory page by page. Pages of zeros are most of a guest's memory, and take no room where they are left out. */
 public final class Pages {
     /** Size of the pages that are looked at as a whole, in bytes. */
-    static final int SIZE = 4096;
+    public static final int SIZE = 4096;
 
     private static final MemorySegment ZEROS =
             MemorySegment.ofArray(new byte[SIZE]).asReadOnly();
 
     private Pages() {}
 
-    /** Returns where a page begins. */
-    static long offset(int page) {
+    /**
+     * Returns where a page begins.
+     *
+     * @param page its number
+     * @return its offset in bytes
+     */
+    public static long offset(int page) {
         return (long) page * SIZE;
     }
 
@@ -34,8 +39,15 @@ public final class Pages {
         }
     }
 
-    /** Returns where the first page at or after an offset begins that is not all zeros; the end if there is none. */
-    static long nextNonzero(MemorySegment memory, long offset, long end) {
+    /**
+     * Finds a page that is not all zeros.
+     *
+     * @param memory the memory
+     * @param offset where a page begins
+     * @param end where the last one ends
+     * @return where the first such page at or after the offset begins; the end if there is none
+     */
+    public static long nextNonzero(MemorySegment memory, long offset, long end) {
         long page = offset;
         while (page < end && isZero(memory, page)) {
             page += SIZE;
@@ -43,8 +55,15 @@ public final class Pages {
         return page;
     }
 
-    /** Returns where the first page at or after an offset begins that is all zeros; the end if there is none. */
-    static long nextZero(MemorySegment memory, long offset, long end) {
+    /**
+     * Finds a page of zeros.
+     *
+     * @param memory the memory
+     * @param offset where a page begins
+     * @param end where the last one ends
+     * @return where the first such page at or after the offset begins; the end if there is none
+     */
+    public static long nextZero(MemorySegment memory, long offset, long end) {
         long page = offset;
         while (page < end && !isZero(memory, page)) {
             page += SIZE;
@@ -52,12 +71,27 @@ public final class Pages {
         return page;
     }
 
-    /** Tells whether a page is the same in both. */
-    static boolean same(MemorySegment memory, long offset, MemorySegment other, long otherOffset) {
+    /**
+     * Compares two pages.
+     *
+     * @param memory where one is
+     * @param offset where it begins
+     * @param other where the other is
+     * @param otherOffset where that begins
+     * @return whether they are the same
+     */
+    public static boolean same(MemorySegment memory, long offset, MemorySegment other, long otherOffset) {
         return MemorySegment.mismatch(memory, offset, offset + SIZE, other, otherOffset, otherOffset + SIZE) < 0;
     }
 
-    static boolean isZero(MemorySegment memory, long offset) {
+    /**
+     * Tells whether a page is all zeros.
+     *
+     * @param memory the memory
+     * @param offset where the page begins
+     * @return true if it is
+     */
+    public static boolean isZero(MemorySegment memory, long offset) {
         return same(memory, offset, ZEROS, 0);
     }
 }
