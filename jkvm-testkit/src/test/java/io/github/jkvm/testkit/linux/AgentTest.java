@@ -9,12 +9,17 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -89,9 +94,27 @@ class AgentTest {
     }
 
     @AfterEach
-    void stop() {
+    void stop() throws IOException {
         if (agent != null) {
-            agent.destroyForcibly().onExit().join();
+            List<ProcessHandle> all = Stream.concat(agent.descendants(), Stream.of(agent.toHandle()))
+                    .toList();
+            all.forEach(ProcessHandle::destroyForcibly);
+            all.forEach(process -> process.onExit().join());
+            // One that began meanwhile may still write there, until the folder is gone.
+            while (Files.exists(folder.resolve("run"))) {
+                deleteRun();
+            }
+        }
+    }
+
+    private void deleteRun() throws IOException {
+        try (Stream<Path> files = Files.walk(folder.resolve("run"))) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(file);
+            }
+        } catch (DirectoryNotEmptyException | UncheckedIOException e) {
+            // Something is there now that was not when it was listed, or the other way round.
+            System.getLogger(AgentTest.class.getName()).log(System.Logger.Level.DEBUG, "once more", e);
         }
     }
 
