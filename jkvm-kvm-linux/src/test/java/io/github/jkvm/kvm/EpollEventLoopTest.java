@@ -144,7 +144,7 @@ class EpollEventLoopTest {
         var hold = new Semaphore(0);
         try (KvmDoorbell doorbell = doorbell()) {
             loop.onRing(doorbell, runs::incrementAndGet);
-            loop.execute(hold::acquireUninterruptibly);
+            holdLoop(hold);
             doorbell.event().signal();
             doorbell.event().signal();
             doorbell.event().signal();
@@ -154,6 +154,16 @@ class EpollEventLoopTest {
             assertThat(runs).hasValue(1);
             assertThat(doorbell.poll()).isFalse();
         }
+    }
+
+    /** Has the loop wait for a permit, and returns once it does. */
+    private void holdLoop(Semaphore permit) throws InterruptedException {
+        var begun = new CountDownLatch(1);
+        loop.execute(() -> {
+            begun.countDown();
+            permit.acquireUninterruptibly();
+        });
+        assertThat(begun.await(30, SECONDS)).isTrue();
     }
 
     @Test
@@ -298,7 +308,7 @@ class EpollEventLoopTest {
                 Arrays.stream(doorbells).forEach(KvmDoorbell::close);
             });
         }
-        loop.execute(hold::acquireUninterruptibly);
+        holdLoop(hold);
         for (KvmDoorbell doorbell : doorbells) {
             doorbell.event().signal();
         }
