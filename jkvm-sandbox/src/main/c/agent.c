@@ -91,6 +91,9 @@ static void serve(int connection)
 	case GET:
 		get_files(&wire, &first);
 		break;
+	case NETWORK:
+		join_network(&wire, &first);
+		break;
 	default:
 		run_command(&wire, &first);
 	}

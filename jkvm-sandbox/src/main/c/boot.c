@@ -22,6 +22,9 @@
 #define MEMORY "/memory"
 #define ROOT "/root"
 #define GROUPS "sys/fs/cgroup"
+/* Where the host puts modules: as 0, 1, ... in the order in which they are to be loaded. */
+#define MODULES "/modules"
+#define NETWORK_MODULES "/network"
 
 /* How many processes commands may have together. */
 #define MOST_PROCESSES "2048"
@@ -50,22 +53,32 @@ static void must_mount(const char *what, const char *where, const char *type, un
 		die("can't mount %s of type %s at %s: %s", what, type, where, strerror(errno));
 }
 
-/* The host has put them there as 0, 1, ... in the order in which they are to be loaded. */
-static void load_modules(void)
+static void load_modules(const char *folder)
 {
 	char path[32];
 
 	for (int i = 0;; i++) {
-		snprintf(path, sizeof(path), "/modules/%d", i);
+		snprintf(path, sizeof(path), "%s/%d", folder, i);
 		int module = open(path, O_RDONLY | O_CLOEXEC);
 		if (module < 0)
 			return;
 		if (syscall(SYS_finit_module, module, "", 0) < 0 && errno != EEXIST)
-			die("can't load module %d: %s", i, strerror(errno));
+			die("can't load module %d of %s: %s", i, folder, strerror(errno));
 		close(module);
 		/* It is in memory twice otherwise. */
 		unlink(path);
 	}
+}
+
+static void load_network_modules(void)
+{
+	if (access(NETWORK_MODULES, F_OK) < 0)
+		return;
+	must_mount("sys", "/sys", "sysfs", 0, NULL);
+	bus_folder = open("/sys/bus/virtio", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	hold_network_drivers();
+	load_modules(NETWORK_MODULES);
+	release_network_drivers();
 }
 
 static void await_disk(void)
@@ -178,7 +191,8 @@ void boot(int argc, char **argv)
 	must_mount("proc", "/proc", "proc", 0, NULL);
 	proc_folder = open("/proc", O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 	write_file("/proc/self/oom_score_adj", "-1000");
-	load_modules();
+	load_modules(MODULES);
+	load_network_modules();
 	await_disk();
 	mount_root(argv[argc - 2], argv[argc - 1]);
 	make_group();

@@ -12,7 +12,7 @@
 /* The port the agent listens on, and the host's port that it connects to once it does. */
 #define AGENT_PORT 1024
 #define READY_PORT 1024
-#define VERSION 1
+#define VERSION 2
 
 /* As much as an argument may have (Linux, include/uapi/linux/binfmts.h, MAX_ARG_STRLEN). */
 #define MAX_PAYLOAD 131072
@@ -31,6 +31,7 @@ enum frame_type {
 	EXECUTE = 'X',   /* runs it */
 	PUT = 'P',       /* path; entries follow */
 	GET = 'G',       /* path */
+	NETWORK = 'W',   /* u8 bits of the network (0: no address), address, gateway (0: none), text for /etc/resolv.conf (none: it stays) */
 	/* while a command runs, from the host */
 	INPUT = 'I',
 	SIGNAL = 'K',    /* u32 number */
@@ -47,7 +48,7 @@ enum frame_type {
 	ENDED = 'O',     /* u8 stream */
 	DEAF = 'L',      /* the command reads no more input */
 	EXITED = 'Q',    /* u8 how: 0 by itself, 1 by a signal; u32 status or signal */
-	DONE = 'F',      /* all entries were written */
+	DONE = 'F',      /* all entries were written, or the network is set up */
 	FAILED = 'E',    /* u32 errno, text */
 };
 

@@ -6,7 +6,6 @@ import io.github.jkvm.sandbox.image.RootImage;
 import io.github.jkvm.sandbox.linux.BootSettings;
 import io.github.jkvm.sandbox.linux.Calls;
 import io.github.jkvm.sandbox.linux.CommandDefaults;
-import io.github.jkvm.virtio.net.NetBackend;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -32,7 +31,7 @@ public final class LinuxSandboxBuilder {
     private final Map<String, String> environment = new LinkedHashMap<>();
     private @Nullable RootFs rootfs;
     private @Nullable InstalledKernel kernel;
-    private @Nullable Supplier<NetBackend> network;
+    private @Nullable Supplier<? extends GuestNetwork> network;
     private long memory = DEFAULT_MEMORY;
     private int vcpus = 1;
     private long overlay = HALF;
@@ -144,14 +143,21 @@ public final class LinuxSandboxBuilder {
     }
 
     /**
-     * Connects the guest to a network, as its interface {@code eth0}, which commands set up as they like; if not set, it has none but its loopback interface.
+     * Connects the guest to a network, with an interface {@code eth0}; if not set, it has none but its loopback interface:
      *
-     * @param backend gives what the device is connected to, such as a {@link io.github.jkvm.virtio.net.TapBackend}: called for the boot, for each restore and
-     *     for each copy, when the one before may still be in use
+     * <p>{@snippet lang = java :
+     * builder.network(() -> GuestNetwork.tap("tap0")
+     *         .withAddress(GuestAddress.of("10.0.0.2/24").withGateway("10.0.0.1").withResolvers("10.0.0.1")));
+     * }
+     *
+     * <p>A network that can't be had, or set up in the guest, fails the build, the restore or the copy.
+     *
+     * @param each gives the guest its network: called once when the sandbox is built, and for each restore and each copy, for which the same address is as well
+     *     only if they are never on one network together. Before a restore, the network of before is closed
      * @return this
      */
-    public LinuxSandboxBuilder network(Supplier<NetBackend> backend) {
-        network = Objects.requireNonNull(backend, "backend");
+    public LinuxSandboxBuilder network(Supplier<? extends GuestNetwork> each) {
+        network = Objects.requireNonNull(each, "each");
         return this;
     }
 

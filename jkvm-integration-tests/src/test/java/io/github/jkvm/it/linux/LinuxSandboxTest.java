@@ -25,7 +25,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Arrays;
-import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -49,16 +48,26 @@ class LinuxSandboxTest {
 
     @BeforeAll
     static void boot() throws IOException {
-        Path bin = Files.createDirectories(folder.resolve("root/bin"));
-        Files.copy(Path.of("/bin/busybox"), bin.resolve("busybox"));
-        for (String name : List.of(
-                "sh", "cat", "id", "sleep", "kill", "head", "dd", "seq", "wc", "tr", "od", "grep", "date", "ls",
-                "rm")) {
-            Files.createSymbolicLink(bin.resolve(name), Path.of("busybox"));
-        }
+        Path root = BusyboxRoot.create(
+                folder.resolve("root"),
+                "sh",
+                "cat",
+                "id",
+                "sleep",
+                "kill",
+                "head",
+                "dd",
+                "seq",
+                "wc",
+                "tr",
+                "od",
+                "grep",
+                "date",
+                "ls",
+                "rm");
         hypervisor = Hypervisor.open();
         sandbox = LinuxSandbox.builder(hypervisor)
-                .rootfs(RootFs.folder(folder.resolve("root")))
+                .rootfs(RootFs.folder(root))
                 .memory(128 << 20)
                 .overlay(8 << 20)
                 .limits(LIMITS)
@@ -108,6 +117,11 @@ class LinuxSandboxTest {
                 .isThrownBy(() -> sandbox.command("none").run())
                 .withMessage("can't run none: No such file or directory");
         assertThat(sandbox.state()).isEqualTo(SandboxState.READY);
+    }
+
+    @Test
+    void hasNoNetworkThatItWasNotGiven() {
+        assertThat(output("ls /sys/class/net")).isEqualTo("lo\n");
     }
 
     @Test

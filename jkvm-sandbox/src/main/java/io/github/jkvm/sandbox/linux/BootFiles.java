@@ -41,19 +41,27 @@ final class BootFiles {
         if (settings.overlay() > 0) {
             wanted.add("overlay");
         }
-        if (settings.network().isPresent()) {
-            wanted.add("virtio_net");
-        }
         // Last: then all else is there.
         wanted.add("vmw_vsock_virtio_transport");
         KernelModules modules = settings.kernel().modules();
         var files = new Initramfs()
                 .characterDevice("/dev/console", CONSOLE_MAJOR, CONSOLE_MINOR)
                 .program("/init", Agent.program());
-        int number = 0;
-        for (String file : modules.inLoadingOrder(wanted)) {
-            files.data("/modules/" + number++, modules.contents(file));
+        List<String> first = modules.inLoadingOrder(wanted);
+        add(files, "/modules", modules, first);
+        if (settings.network().isPresent()) {
+            List<String> driver = new ArrayList<>(modules.inLoadingOrder(List.of("virtio_net")));
+            driver.removeAll(first);
+            add(files, "/network", modules, driver);
         }
         return files.archive();
+    }
+
+    private static void add(Initramfs files, String folder, KernelModules modules, List<String> inOrder)
+            throws IOException {
+        files.folder(folder);
+        for (int number = 0; number < inOrder.size(); number++) {
+            files.data(folder + "/" + number, modules.contents(inOrder.get(number)));
+        }
     }
 }

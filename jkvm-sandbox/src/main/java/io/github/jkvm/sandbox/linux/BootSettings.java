@@ -2,8 +2,8 @@ package io.github.jkvm.sandbox.linux;
 
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.machine.linux.InstalledKernel;
+import io.github.jkvm.sandbox.GuestNetwork;
 import io.github.jkvm.sandbox.image.RootImage;
-import io.github.jkvm.virtio.net.NetBackend;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -17,7 +17,7 @@ import java.util.function.Supplier;
  * @param memory bytes of RAM
  * @param vcpus number of processors
  * @param overlay how many bytes of the memory may be written to the root; 0 if none
- * @param network gives each guest its way to a network, if it has one
+ * @param network gives each guest that goes on after the boot its network, if it is to have one
  * @param patience how long the boot may take, and the answer after a restore
  */
 public record BootSettings(
@@ -27,5 +27,5 @@ public record BootSettings(
         long memory,
         int vcpus,
         long overlay,
-        Optional<Supplier<NetBackend>> network,
+        Optional<Supplier<? extends GuestNetwork>> network,
         Duration patience) {}

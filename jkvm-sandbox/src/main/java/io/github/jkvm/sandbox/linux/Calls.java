@@ -199,7 +199,9 @@ public final class Calls implements AutoCloseable {
         LinuxGuest fresh = null;
         try {
             fresh = clean.start();
-            Agent.prepare(fresh, patience);
+            LinuxGuest told = fresh;
+            Agent.prepare(told, patience);
+            told.network().ifPresent(order -> order.carryOut(told, patience));
             adopt(fresh);
             fresh = null;
         } catch (AgentFault fault) {

@@ -12,6 +12,7 @@ enum FrameType {
     EXECUTE('X'),
     PUT('P'),
     GET('G'),
+    NETWORK('W'),
     INPUT('I'),
     SIGNAL('K'),
     CREDIT('C'),

@@ -3,6 +3,7 @@ package io.github.jkvm.sandbox.linux;
 import java.io.IOException;
 import java.nio.channels.ByteChannel;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.function.Consumer;
 
 /** A Linux guest that runs, wherever: all that a sandbox has to do with it. Safe for use by many threads. */
@@ -14,6 +15,9 @@ interface LinuxGuest extends AutoCloseable {
      * @throws IOException if it does not answer, or the guest is stopped
      */
     ByteChannel connect(Duration timeout) throws IOException;
+
+    /** Returns what the agent is to be told of the guest's network, if it has one. */
+    Optional<NetworkOrder> network();
 
     /** Returns for how long the guest's processors have worked, all together, in nanoseconds. */
     long cpuNanos();

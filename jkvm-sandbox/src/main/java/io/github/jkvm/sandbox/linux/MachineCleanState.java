@@ -5,13 +5,15 @@ import io.github.jkvm.machine.Machine;
 import io.github.jkvm.machine.MachineBuilder;
 import io.github.jkvm.machine.MachineSnapshot;
 import io.github.jkvm.machine.RestoreBuilder;
+import io.github.jkvm.sandbox.GuestNetwork;
 import io.github.jkvm.sandbox.SandboxException;
 import io.github.jkvm.virtio.VirtioMmio;
 import io.github.jkvm.virtio.block.BlockDevice;
 import io.github.jkvm.virtio.block.ImageAccess;
 import io.github.jkvm.virtio.block.RawImage;
-import io.github.jkvm.virtio.net.MacAddress;
+import io.github.jkvm.virtio.net.NetBackend;
 import io.github.jkvm.virtio.net.NetDevice;
+import io.github.jkvm.virtio.net.TapBackend;
 import io.github.jkvm.virtio.vsock.VsockChannel;
 import io.github.jkvm.virtio.vsock.VsockDevice;
 import io.github.jkvm.virtio.vsock.VsockListener;
@@ -20,6 +22,8 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Supplier;
 
 /** The snapshot of a machine of this process that has booted, with the root it needs. */
 final class MachineCleanState implements CleanState {
@@ -28,32 +32,32 @@ final class MachineCleanState implements CleanState {
 
     private final BootSettings settings;
     private final MachineSnapshot snapshot;
-    private final MacAddress mac;
 
     /** How many share this; guarded by this. */
     private int shares = 1;
 
-    private MachineCleanState(BootSettings settings, MachineSnapshot snapshot, MacAddress mac) {
+    private MachineCleanState(BootSettings settings, MachineSnapshot snapshot) {
         this.settings = settings;
         this.snapshot = snapshot;
-        this.mac = mac;
     }
 
     /** What is in a machine, made anew for each. */
     private record Devices(List<Device> all, VsockDevice vsock) {
-        static Devices of(BootSettings settings, MacAddress mac) {
+        /** The devices of a guest, with the network's backend if there is one. */
+        static Devices of(BootSettings settings, Optional<NetBackend> network) {
             List<Device> all = new ArrayList<>();
+            // First, so that it has an owner if others can't be made. Its address is random.
+            network.ifPresent(backend ->
+                    all.add(new VirtioMmio(NetDevice.builder("net", backend).build())));
             try {
                 var disk = RawImage.open(settings.root().file(), ImageAccess.READ_ONLY);
                 all.add(new VirtioMmio(
                         BlockDevice.builder("root", disk).readOnly().build()));
             } catch (IOException e) {
+                all.forEach(Device::close);
                 throw new SandboxException(
                         "the root " + settings.root().file() + " can't be opened: " + e.getMessage(), e);
             }
-            settings.network()
-                    .ifPresent(network -> all.add(new VirtioMmio(
-                            NetDevice.builder("net", network.get()).mac(mac).build())));
             VsockDevice vsock = VsockDevice.builder("agent", GUEST_CID).build();
             all.add(new VirtioMmio(vsock));
             return new Devices(all, vsock);
@@ -66,8 +70,7 @@ final class MachineCleanState implements CleanState {
      * @throws SandboxException if it does not boot
      */
     static MachineCleanState boot(BootSettings settings) {
-        MacAddress mac = MacAddress.random();
-        Devices devices = Devices.of(settings, mac);
+        Devices devices = Devices.of(settings, settings.network().map(later -> new Unplugged()));
         MachineBuilder builder = Machine.builder(settings.hypervisor())
                 .name(NAME)
                 .memory(settings.memory())
@@ -82,12 +85,12 @@ final class MachineCleanState implements CleanState {
         devices.all().forEach(builder::device);
         try (Machine machine = builder.build()) {
             awaitAgent(machine, devices.vsock(), settings);
-            return new MachineCleanState(settings, machine.snapshot(), mac);
+            return new MachineCleanState(settings, machine.snapshot());
         }
     }
 
     private static void awaitAgent(Machine machine, VsockDevice vsock, BootSettings settings) {
-        var guest = new MachineGuest(machine, vsock);
+        var guest = new MachineGuest(machine, vsock, Optional.empty());
         try {
             // Closed with its device, or at the guest's end, so that no one waits for a guest that is no more.
             VsockListener ready = vsock.listen(Agent.READY_PORT);
@@ -118,16 +121,32 @@ final class MachineCleanState implements CleanState {
 
     @Override
     public LinuxGuest start() {
-        Devices devices = Devices.of(settings, mac);
+        Optional<GuestNetwork> network = settings.network().map(Supplier::get);
+        Devices devices = Devices.of(settings, network.map(MachineCleanState::open));
         RestoreBuilder builder =
                 Machine.restore(settings.hypervisor(), snapshot).name(NAME);
         devices.all().forEach(builder::device);
-        Machine machine = builder.build();
-        var guest = new MachineGuest(machine, devices.vsock());
+        Machine machine;
+        try {
+            machine = builder.build();
+        } catch (RuntimeException | Error failure) {
+            // Some may not have been the machine's yet.
+            devices.all().forEach(Device::close);
+            throw failure;
+        }
+        var guest = new MachineGuest(
+                machine, devices.vsock(), network.map(GuestNetwork::address).map(NetworkOrder::new));
         machine.start();
         // Who waits for an answer hears of the end.
         guest.onEnd(how -> guest.stop());
         return guest;
+    }
+
+    private static NetBackend open(GuestNetwork network) {
+        return switch (network) {
+            case GuestNetwork.Tap tap -> TapBackend.open(tap.interfaceName());
+            case GuestNetwork.Attached attached -> attached.backend();
+        };
     }
 
     @Override

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.channels.ByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -21,21 +22,28 @@ final class MachineGuest implements LinuxGuest {
 
     private final Machine machine;
     private final VsockDevice vsock;
+    private final Optional<NetworkOrder> network;
     private final int processors;
     private final ReentrantLock ended = new ReentrantLock();
 
     /** Guarded by {@link #ended}: what the console has is there to be read once. */
     private @Nullable String ending;
 
-    MachineGuest(Machine machine, VsockDevice vsock) {
+    MachineGuest(Machine machine, VsockDevice vsock, Optional<NetworkOrder> network) {
         this.machine = machine;
         this.vsock = vsock;
+        this.network = network;
         this.processors = machine.vcpus().size();
     }
 
     @Override
     public ByteChannel connect(Duration timeout) throws IOException {
         return vsock.connect(Agent.PORT, timeout);
+    }
+
+    @Override
+    public Optional<NetworkOrder> network() {
+        return network;
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.github.jkvm.sandbox.linux;
 import java.io.IOException;
 import java.nio.channels.ByteChannel;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
@@ -17,20 +18,31 @@ final class ChannelGuest implements LinuxGuest {
 
     final AtomicLong cpuNanos = new AtomicLong();
     private final Source source;
+    private final Optional<NetworkOrder> network;
     private final Queue<ByteChannel> open = new ConcurrentLinkedQueue<>();
     private volatile boolean stopped;
     private volatile Consumer<String> onEnd = how -> {};
 
     ChannelGuest(Source source) {
+        this(source, Optional.empty());
+    }
+
+    ChannelGuest(Source source, Optional<NetworkOrder> network) {
         this.source = source;
+        this.network = network;
     }
 
     /** Makes it the clean state of all guests. */
     static CleanState always(Source source) {
+        return always(source, Optional.empty());
+    }
+
+    /** Makes it the clean state of all guests, which have a network. */
+    static CleanState always(Source source, Optional<NetworkOrder> network) {
         return new CleanState() {
             @Override
             public LinuxGuest start() {
-                return new ChannelGuest(source);
+                return new ChannelGuest(source, network);
             }
 
             @Override
@@ -51,6 +63,11 @@ final class ChannelGuest implements LinuxGuest {
         ByteChannel channel = source.connect();
         open.add(channel);
         return channel;
+    }
+
+    @Override
+    public Optional<NetworkOrder> network() {
+        return network;
     }
 
     @Override
