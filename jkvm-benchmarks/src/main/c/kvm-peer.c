@@ -6,8 +6,15 @@
  *   exits CODE COUNT      runs CODE, which is to leave the guest COUNT times for a port or MMIO access and then to halt
  *   lifecycle CODE COUNT  COUNT times: creates a VM, runs CODE until it halts, and closes the VM
  *
- * CODE is real-mode machine code in hexadecimal; it finds COUNT as a 32-bit number at address 0x500.
+ * CODE is real-mode machine code in hexadecimal; it finds COUNT as a 32-bit number at address 0x500. In long-mode.c, it is 64-bit code that writes
+ * to port 0x10, time and again:
+ *
+ *   rings CODE COUNT         runs CODE at privilege level 3 until it has written COUNT times
+ *   system-rings CODE COUNT  the same at privilege level 0
+ *   first-ring CODE COUNT    COUNT times: creates a VM and runs CODE until it writes; what closing takes is not counted
  */
+#include "kvm-peer.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MEMORY_SIZE = 64 * 1024, CODE_ADDRESS = 0x1000, COUNT_ADDRESS = 0x500, LONGEST_CODE = 256 };
+enum { MEMORY_SIZE = 64 * 1024, CODE_ADDRESS = 0x1000, COUNT_ADDRESS = 0x500 };
 
 struct vm {
 	int fd;
@@ -31,31 +38,26 @@ struct vm {
 	struct kvm_run *run;
 };
 
-struct code {
-	uint8_t bytes[LONGEST_CODE];
-	size_t length;
-};
-
-static int kvm;
-static int run_size;
+int kvm;
+int run_size;
 
 /* What the guest wrote to ports and MMIO: the device of this program. */
 static uint64_t sum;
 
-static void fail(const char *what)
+void fail(const char *what)
 {
 	fprintf(stderr, "kvm-peer: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-static int checked(int result, const char *what)
+int checked(int result, const char *what)
 {
 	if (result < 0)
 		fail(what);
 	return result;
 }
 
-static uint64_t now(void)
+uint64_t now(void)
 {
 	struct timespec time;
 
@@ -167,6 +169,29 @@ static bool parse_code(const char *hex, struct code *code)
 	return true;
 }
 
+static const struct {
+	const char *name;
+	uint64_t (*measure)(const struct code *code, uint32_t count);
+} commands[] = {
+	{"exits", exits},
+	{"lifecycle", lifecycle},
+	{"rings", rings},
+	{"system-rings", system_rings},
+	{"first-ring", first_ring},
+};
+
+static bool follow(const char *name, const struct code *code, uint32_t count)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		if (strcmp(name, commands[i].name) == 0) {
+			printf("%" PRIu64 "\n", commands[i].measure(code, count));
+			fflush(stdout);
+			return true;
+		}
+	}
+	return false;
+}
+
 int main(void)
 {
 	char line[1024], command[16], hex[2 * LONGEST_CODE + 1];
@@ -176,13 +201,11 @@ int main(void)
 	kvm = checked(open("/dev/kvm", O_RDWR | O_CLOEXEC), "open /dev/kvm");
 	run_size = checked(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE");
 	while (fgets(line, sizeof line, stdin) != NULL) {
-		if (sscanf(line, "%15s %512s %" SCNu32, command, hex, &count) != 3 || !parse_code(hex, &code)) {
+		if (sscanf(line, "%15s %512s %" SCNu32, command, hex, &count) != 3 || !parse_code(hex, &code) ||
+		    !follow(command, &code, count)) {
 			fprintf(stderr, "kvm-peer: cannot follow: %s", line);
 			return 1;
 		}
-		uint64_t time = strcmp(command, "exits") == 0 ? exits(&code, count) : lifecycle(&code, count);
-		printf("%" PRIu64 "\n", time);
-		fflush(stdout);
 	}
 	return 0;
 }

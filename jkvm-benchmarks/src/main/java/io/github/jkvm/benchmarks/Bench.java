@@ -12,21 +12,28 @@ final class Bench {
     /**
      * Measures.
      *
-     * @param arguments the C program, and what to measure: {@code exits}, {@code lifecycle}, {@code testkit}, {@code snapshots}
+     * @param arguments the C program, the compiled guest of function sandboxes, and what to measure: {@code exits}, {@code lifecycle}, {@code testkit},
+     *     {@code snapshots}, {@code sandbox}
      */
     public static void main(String[] arguments) throws Exception {
-        List<String> figures = Arrays.asList(arguments).subList(1, arguments.length);
+        List<String> figures = Arrays.asList(arguments).subList(2, arguments.length);
+        Path program = Path.of(arguments[0]);
+        Path guest = Path.of(arguments[1]);
         try (Hypervisor hypervisor = Hypervisor.open();
-                Peer peer = new Peer(Path.of(arguments[0]))) {
+                Peer peer = new Peer(program)) {
             for (String figure : figures) {
                 switch (figure) {
                     case "exits" -> new ExitCosts(hypervisor).print(peer);
                     case "lifecycle" -> new LifecycleCosts(hypervisor).print(peer);
                     case "testkit" -> new TestkitCosts().print(peer);
                     case "snapshots" -> new SnapshotCosts(hypervisor).print();
+                    case "sandbox" -> {
+                        new SandboxCosts(hypervisor, guest).print(peer);
+                        new ColdStarts(guest, program).print();
+                    }
                     default ->
-                        throw new IllegalArgumentException(
-                                "there is no figure '" + figure + "'; there are: exits, lifecycle, testkit, snapshots");
+                        throw new IllegalArgumentException("there is no figure '" + figure
+                                + "'; there are: exits, lifecycle, testkit, snapshots, sandbox");
                 }
             }
         }

@@ -31,8 +31,20 @@ final class Peer implements AutoCloseable {
      * @return the time it took in nanoseconds
      */
     long measure(String what, RealModeGuest guest, int count) {
+        return measure(what, guest.hex(), count);
+    }
+
+    /**
+     * Runs a measurement.
+     *
+     * @param what the command's name
+     * @param code the machine code to run, in hexadecimal
+     * @param count how often
+     * @return the time it took in nanoseconds
+     */
+    long measure(String what, String code, int count) {
         try {
-            commands.write(what + " " + guest.hex() + " " + count + "\n");
+            commands.write(what + " " + code + " " + count + "\n");
             commands.flush();
             String answer = answers.readLine();
             if (answer == null) {
