@@ -134,7 +134,7 @@ public final class LinuxSandbox implements Sandbox {
 
     /**
      * Makes another sandbox that begins as this one did, in about the time of a {@link #restore()}. They share the memory that the guest had when it had
-     * booted, and nothing else.
+     * booted, and nothing else. With {@link Isolation#PROCESS} it takes the start of a process longer.
      *
      * @return the sandbox, to be closed by the caller
      * @throws IllegalStateException if this is closed

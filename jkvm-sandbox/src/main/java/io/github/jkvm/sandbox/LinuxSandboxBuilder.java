@@ -37,6 +37,7 @@ public final class LinuxSandboxBuilder {
     private long overlay = HALF;
     private Limits limits = Limits.DEFAULT;
     private Duration bootDeadline = DEFAULT_BOOT_DEADLINE;
+    private Isolation isolation = Isolation.VIRTUAL_MACHINE;
 
     LinuxSandboxBuilder(Hypervisor hypervisor) {
         this.hypervisor = Objects.requireNonNull(hypervisor, "hypervisor");
@@ -177,12 +178,26 @@ public final class LinuxSandboxBuilder {
     }
 
     /**
+     * Sets how far the guest is kept apart from this program. In a process of its own, which each copy has, the limit of processor time counts all that this
+     * process does, and networks are those of {@link GuestNetwork#tap}: the process opens the interface, so it must be one that a process of this user may
+     * open. The booted guest is kept in a folder below {@code java.io.tmpdir}, from which another process goes on if one has ended.
+     *
+     * @param how the isolation; {@link Isolation#VIRTUAL_MACHINE} if not set
+     * @return this
+     */
+    public LinuxSandboxBuilder isolation(Isolation how) {
+        isolation = Objects.requireNonNull(how, "how");
+        return this;
+    }
+
+    /**
      * Boots the guest, and waits until it takes commands. The root is converted first if it has to be.
      *
      * @return the sandbox, to be closed by the caller
      * @throws IllegalStateException if there is no root
      * @throws IllegalArgumentException if the kernel lacks what the guest needs, or a value is out of range
      * @throws SandboxException if the root or the kernel can't be read, or the guest does not boot; the text has its kernel's last words
+     * @throws SandboxProcessException if the process of {@link Isolation#PROCESS} can't be started
      * @throws io.github.jkvm.HypervisorException if the host refuses something
      */
     public LinuxSandbox build() {
@@ -200,7 +215,8 @@ public final class LinuxSandboxBuilder {
                 vcpus,
                 overlay == HALF ? memory / 2 : overlay,
                 Optional.ofNullable(network),
-                bootDeadline);
+                bootDeadline,
+                isolation);
         return new LinuxSandbox(Calls.boot(settings), limits, defaults);
     }
 

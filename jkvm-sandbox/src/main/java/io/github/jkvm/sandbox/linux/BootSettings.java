@@ -3,6 +3,7 @@ package io.github.jkvm.sandbox.linux;
 import io.github.jkvm.Hypervisor;
 import io.github.jkvm.machine.linux.InstalledKernel;
 import io.github.jkvm.sandbox.GuestNetwork;
+import io.github.jkvm.sandbox.Isolation;
 import io.github.jkvm.sandbox.image.RootImage;
 import java.time.Duration;
 import java.util.Optional;
@@ -19,6 +20,7 @@ import java.util.function.Supplier;
  * @param overlay how many bytes of the memory may be written to the root; 0 if none
  * @param network gives each guest that goes on after the boot its network, if it is to have one
  * @param patience how long the boot may take, and the answer after a restore
+ * @param isolation where it runs
  */
 public record BootSettings(
         Hypervisor hypervisor,
@@ -28,4 +30,5 @@ public record BootSettings(
         int vcpus,
         long overlay,
         Optional<Supplier<? extends GuestNetwork>> network,
-        Duration patience) {}
+        Duration patience,
+        Isolation isolation) {}

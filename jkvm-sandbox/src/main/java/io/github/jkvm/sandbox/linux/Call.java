@@ -1,7 +1,6 @@
 package io.github.jkvm.sandbox.linux;
 
 import io.github.jkvm.sandbox.CallCancelledException;
-import io.github.jkvm.sandbox.GuestCrashedException;
 import io.github.jkvm.sandbox.Limit;
 import io.github.jkvm.sandbox.LimitExceededException;
 import io.github.jkvm.sandbox.Limits;
@@ -97,9 +96,7 @@ final class Call implements AutoCloseable {
                 this,
                 fault.getCause() instanceof ClosedByInterruptException
                         ? new CallCancelledException("the call was cancelled: its thread was interrupted", fault)
-                        : new GuestCrashedException(
-                                "the guest broke down: " + fault.getMessage() + "; restore() brings the sandbox back",
-                                fault));
+                        : guest.broken(fault));
         known = whyOver();
         return known == null ? new SandboxException("the call is over: " + fault.getMessage(), fault) : known;
     }

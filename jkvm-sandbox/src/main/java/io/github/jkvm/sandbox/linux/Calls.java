@@ -4,6 +4,7 @@ import io.github.jkvm.sandbox.CallCancelledException;
 import io.github.jkvm.sandbox.GuestCrashedException;
 import io.github.jkvm.sandbox.Limits;
 import io.github.jkvm.sandbox.SandboxException;
+import io.github.jkvm.sandbox.SandboxProcessException;
 import io.github.jkvm.sandbox.SandboxState;
 import java.time.Duration;
 import java.util.HashSet;
@@ -53,7 +54,10 @@ public final class Calls implements AutoCloseable {
     public static Calls boot(BootSettings settings) {
         CleanState clean;
         try {
-            clean = MachineCleanState.boot(settings);
+            clean = switch (settings.isolation()) {
+                case VIRTUAL_MACHINE -> new MachineCleanState(settings);
+                case PROCESS -> ChildCleanState.boot(settings);
+            };
         } catch (RuntimeException | Error failure) {
             settings.root().close();
             throw failure;
@@ -149,6 +153,7 @@ public final class Calls implements AutoCloseable {
             call.end(
                     call.equals(culprit)
                                     || why instanceof GuestCrashedException
+                                    || why instanceof SandboxProcessException
                                     || why instanceof CallCancelledException
                             ? why
                             : new CallCancelledException("another call ended the sandbox: " + why.getMessage(), why));
@@ -224,11 +229,7 @@ public final class Calls implements AutoCloseable {
             guest = fresh;
             state = SandboxState.READY;
         }
-        fresh.onEnd(how -> poison(
-                fresh,
-                null,
-                new GuestCrashedException(
-                        "the guest broke down: " + how + "; restore() brings the sandbox back", null)));
+        fresh.onEnd(how -> poison(fresh, null, how));
     }
 
     private synchronized void failToRestore(SandboxException why) {

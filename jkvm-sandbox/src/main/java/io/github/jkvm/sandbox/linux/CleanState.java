@@ -10,9 +10,9 @@ interface CleanState extends AutoCloseable {
     LinuxGuest start();
 
     /**
-     * Counts one more that has to close this.
+     * Lets another sandbox begin as this one.
      *
-     * @return this
+     * @return what it begins as, to be closed like this
      * @throws IllegalStateException if all have closed it
      */
     CleanState share();

@@ -1,10 +1,13 @@
 package io.github.jkvm.sandbox.linux;
 
+import io.github.jkvm.sandbox.GuestCrashedException;
+import io.github.jkvm.sandbox.SandboxException;
 import java.io.IOException;
 import java.nio.channels.ByteChannel;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /** A Linux guest that runs, wherever: all that a sandbox has to do with it. Safe for use by many threads. */
 interface LinuxGuest extends AutoCloseable {
@@ -28,9 +31,23 @@ interface LinuxGuest extends AutoCloseable {
     /**
      * Says what to do when the guest ends, also by {@link #stop}: at most once, on any thread.
      *
-     * @param action gets a sentence about how
+     * @param action gets what callers are told
      */
-    void onEnd(Consumer<String> action);
+    void onEnd(Consumer<SandboxException> action);
+
+    /**
+     * Returns what callers are told of a guest whose agent has failed them. May wait for a moment.
+     *
+     * @param fault what it did
+     */
+    default SandboxException broken(AgentFault fault) {
+        return brokeDown(String.valueOf(fault.getMessage()), fault);
+    }
+
+    /** Makes what callers are told of a guest that did not keep on. */
+    static GuestCrashedException brokeDown(@Nullable String how, @Nullable Throwable cause) {
+        return new GuestCrashedException("the guest broke down: " + how + "; restore() brings the sandbox back", cause);
+    }
 
     /** Stops the guest at once and ends its connections, without waiting for that. Does nothing if it has ended. */
     void stop();

@@ -2,6 +2,7 @@ package io.github.jkvm.sandbox.linux;
 
 import io.github.jkvm.machine.Machine;
 import io.github.jkvm.machine.MachineExit;
+import io.github.jkvm.sandbox.SandboxException;
 import io.github.jkvm.virtio.vsock.VsockDevice;
 import java.io.IOException;
 import java.nio.channels.ByteChannel;
@@ -57,7 +58,12 @@ final class MachineGuest implements LinuxGuest {
     }
 
     @Override
-    public void onEnd(Consumer<String> action) {
+    public void onEnd(Consumer<SandboxException> action) {
+        whenEnded(how -> action.accept(LinuxGuest.brokeDown(how, null)));
+    }
+
+    /** Says what to do with a sentence about the guest's end, when there is one: once, on a thread of its own. */
+    void whenEnded(Consumer<String> action) {
         Thread.ofVirtual().name("jkvm-sandbox-end").start(() -> {
             try {
                 action.accept(ending());

@@ -5,6 +5,7 @@ import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.System.Logger.Level;
+import java.lang.management.ManagementFactory;
 import java.net.URI;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
@@ -87,6 +88,7 @@ public final class ChildJvm implements AutoCloseable {
         command.addAll(namespaces);
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(List.of("-XX:+UseSerialGC", "-Xmx128m", "-Xshare:auto", "--enable-native-access=ALL-UNNAMED"));
+        command.addAll(compilers());
         command.addAll(List.of("-cp", classPath(moreClasses)));
         command.addAll(List.of(
                 ChildMain.class.getName(), service.getName(), socket(folder).toString()));
@@ -122,6 +124,13 @@ public final class ChildJvm implements AutoCloseable {
                     "this host does not permit the process of a sandbox {0}",
                     String.join(", nor ", lacking));
         }
+    }
+
+    /** Whoever limits this JVM's compilers, as on slow processors, means the other's too. */
+    private static List<String> compilers() {
+        return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+                .filter(argument -> argument.startsWith("-XX:TieredStopAtLevel="))
+                .toList();
     }
 
     /** The class path that has all that this JVM has, be it from its class path or its module path. */

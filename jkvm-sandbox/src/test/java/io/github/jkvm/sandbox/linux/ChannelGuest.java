@@ -1,5 +1,6 @@
 package io.github.jkvm.sandbox.linux;
 
+import io.github.jkvm.sandbox.SandboxException;
 import java.io.IOException;
 import java.nio.channels.ByteChannel;
 import java.time.Duration;
@@ -21,7 +22,7 @@ final class ChannelGuest implements LinuxGuest {
     private final Optional<NetworkOrder> network;
     private final Queue<ByteChannel> open = new ConcurrentLinkedQueue<>();
     private volatile boolean stopped;
-    private volatile Consumer<String> onEnd = how -> {};
+    private volatile Consumer<SandboxException> onEnd = how -> {};
 
     ChannelGuest(Source source) {
         this(source, Optional.empty());
@@ -81,12 +82,12 @@ final class ChannelGuest implements LinuxGuest {
     }
 
     @Override
-    public void onEnd(Consumer<String> action) {
+    public void onEnd(Consumer<SandboxException> action) {
         onEnd = action;
     }
 
     void end(String how) {
-        onEnd.accept(how);
+        onEnd.accept(LinuxGuest.brokeDown(how, null));
     }
 
     @Override
