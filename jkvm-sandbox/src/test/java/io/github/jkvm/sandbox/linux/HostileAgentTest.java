@@ -84,7 +84,7 @@ class HostileAgentTest {
 
     /** A sandbox whose agent is honest about itself only. */
     private static Calls saying(byte[] replies) {
-        byte[] ready = frame(FrameType.READY, (byte) 1, (byte) 0, (byte) 0, (byte) 0);
+        byte[] ready = frame(FrameType.READY, (byte) Agent.VERSION, (byte) 0, (byte) 0, (byte) 0);
         boolean[] asked = new boolean[1];
         return new Calls(
                 ChannelGuest.always(() -> {
