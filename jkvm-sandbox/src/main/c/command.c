@@ -1,5 +1,6 @@
 /* Runs one command: its streams, signals and end. */
 #include "agent.h"
+#include "user.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +27,9 @@ struct order {
 	char *variables[MAX_STRINGS + 1];
 	size_t argument_count, variable_count;
 	char *directory;
-	uid_t uid;
-	gid_t gid;
+	struct user user;
+	/* Found only when the command is started; null if it is known by numbers. */
+	char *user_name;
 };
 
 /* One of the streams that a command writes. */
@@ -76,8 +78,11 @@ static bool take_order(struct wire *wire, struct frame *frame, struct order *ord
 		case USER:
 			if (frame->size != 8)
 				return false;
-			order->uid = get_u32(frame->payload);
-			order->gid = get_u32(frame->payload + 4);
+			order->user.uid = get_u32(frame->payload);
+			order->user.gid = get_u32(frame->payload + 4);
+			break;
+		case NAMED:
+			order->user_name = text_of(frame);
 			break;
 		case EXECUTE:
 			return order->argument_count > 0 && order->directory;
@@ -127,8 +132,9 @@ __attribute__((noreturn)) static void become(struct order *order, int in, int ou
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
 		fail(report, 2);
 	syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
-	if ((order->uid != getuid() || order->gid != getgid() || getuid() == 0)
-	    && (setgroups(0, NULL) < 0 || setgid(order->gid) < 0 || setuid(order->uid) < 0))
+	const struct user *user = &order->user;
+	if ((user->uid != getuid() || user->gid != getgid() || getuid() == 0)
+	    && (setgroups(user->group_count, user->groups) < 0 || setgid(user->gid) < 0 || setuid(user->uid) < 0))
 		fail(report, 0);
 	if (chdir(order->directory) < 0)
 		fail(report, 1);
@@ -334,6 +340,26 @@ static void wait_for_events(struct command *command)
 		close_input(command);
 }
 
+/* Looks the user up, whose home is where the command's variables do not say otherwise. False if there is none, which the host was told. */
+static bool find_who(struct wire *wire, struct order *order)
+{
+	char text[256], *home;
+
+	if (!order->user_name)
+		return true;
+	snprintf(text, sizeof(text), "the root has no user or group '%s'", order->user_name);
+	if (!find_user(order->user_name, &order->user)) {
+		send_refusal(wire, ENOENT, text);
+		return false;
+	}
+	for (size_t i = 0; i < order->variable_count; i++)
+		if (!strncmp(order->variables[i], "HOME=", 5))
+			return true;
+	if (order->variable_count < MAX_STRINGS && asprintf(&home, "HOME=%s", order->user.home) >= 0)
+		order->variables[order->variable_count++] = home;
+	return true;
+}
+
 void run_command(struct wire *wire, struct frame *first)
 {
 	static struct order order;
@@ -343,7 +369,7 @@ void run_command(struct wire *wire, struct frame *first)
 	if (!take_order(wire, first, &order))
 		_exit(1);
 	command.wire = wire;
-	if (!start(&command, &order))
+	if (!find_who(wire, &order) || !start(&command, &order))
 		return;
 	put_u32(pid, command.pid);
 	queue_frame(wire, STARTED, pid, sizeof(pid));

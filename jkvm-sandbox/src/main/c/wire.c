@@ -121,11 +121,20 @@ void send_frame(struct wire *wire, uint8_t type, const void *payload, uint32_t s
 	send_payload(wire, type, size);
 }
 
-void send_failure(struct wire *wire, int error, const char *what, const char *name)
+void send_refusal(struct wire *wire, int error, const char *text)
 {
+	size_t length = strlen(text);
 	uint8_t *payload = payload_space(wire);
-	int length = snprintf((char *)payload + 4, 1024, "%s %s: %s", what, name, strerror(error));
 
 	put_u32(payload, error);
-	send_payload(wire, FAILED, 4 + (length < 1024 ? length : 1023));
+	memcpy(payload + 4, text, length);
+	send_payload(wire, FAILED, 4 + length);
+}
+
+void send_failure(struct wire *wire, int error, const char *what, const char *name)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%s %s: %s", what, name, strerror(error));
+	send_refusal(wire, error, text);
 }

@@ -12,7 +12,7 @@
 /* The port the agent listens on, and the host's port that it connects to once it does. */
 #define AGENT_PORT 1024
 #define READY_PORT 1024
-#define VERSION 2
+#define VERSION 3
 
 /* As much as an argument may have (Linux, include/uapi/linux/binfmts.h, MAX_ARG_STRLEN). */
 #define MAX_PAYLOAD 131072
@@ -28,6 +28,7 @@ enum frame_type {
 	VARIABLE = 'V',  /* NAME=value */
 	DIRECTORY = 'D', /* to run it in */
 	USER = 'U',      /* u32 uid, u32 gid */
+	NAMED = 'M',     /* in place of that: user, or user:group, each a name or a number; HOME is set unless it is given */
 	EXECUTE = 'X',   /* runs it */
 	PUT = 'P',       /* path; entries follow */
 	GET = 'G',       /* path */
@@ -96,6 +97,8 @@ bool send_some(struct wire *wire);
 /* Queues a frame and sends it, for connections that block; ends the process if the host is gone. */
 void send_frame(struct wire *wire, uint8_t type, const void *payload, uint32_t size);
 void send_payload(struct wire *wire, uint8_t type, uint32_t size);
+/* Tells that something did not work, in words. */
+void send_refusal(struct wire *wire, int error, const char *text);
 /* Tells that something did not work: an errno, and what. */
 void send_failure(struct wire *wire, int error, const char *what, const char *name);
 

@@ -4,6 +4,7 @@ import io.github.jkvm.sandbox.linux.Calls;
 import io.github.jkvm.sandbox.linux.CommandDefaults;
 import io.github.jkvm.sandbox.linux.CommandOrder;
 import io.github.jkvm.sandbox.linux.CommandProcess;
+import io.github.jkvm.sandbox.linux.CommandUser;
 import io.github.jkvm.sandbox.linux.HandedOutput;
 import io.github.jkvm.sandbox.linux.PipedOutput;
 import java.io.ByteArrayInputStream;
@@ -31,8 +32,7 @@ public final class Command {
     private final Map<String, String> environment = new LinkedHashMap<>();
     private String directory;
     private Limits limits;
-    private int uid;
-    private int gid;
+    private CommandUser user;
     private @Nullable InputStream input;
     private @Nullable OutputStream output;
     private @Nullable OutputStream errors;
@@ -43,6 +43,7 @@ public final class Command {
         this.defaults = defaults;
         this.arguments = List.copyOf(arguments);
         this.directory = defaults.directory();
+        this.user = defaults.user();
         order();
     }
 
@@ -70,7 +71,7 @@ public final class Command {
     }
 
     /**
-     * Sets who the command runs as, in no other groups; root, 0 and 0, if not set.
+     * Sets who the command runs as, in no other groups; if not set, the container image's user, or else root, 0 and 0.
      *
      * @param userId the user's number, 0 or more
      * @param groupId the group's number, 0 or more
@@ -81,8 +82,24 @@ public final class Command {
         if (userId < 0 || groupId < 0) {
             throw new IllegalArgumentException("user " + userId + " and group " + groupId + " must be 0 or more");
         }
-        uid = userId;
-        gid = groupId;
+        user = new CommandUser.Numbers(userId, groupId);
+        return this;
+    }
+
+    /**
+     * Sets who the command runs as, as the guest's {@code /etc/passwd} and {@code /etc/group} tell of them when it starts; if not set, the container image's
+     * user, or else root. A user without a group is in all of the user's groups, and else in no other. The variable {@code HOME} is the user's home, if it is not
+     * set. There must be such a user and group, unless they are numbers.
+     *
+     * @param name {@code user} or {@code user:group}, each a name or a number
+     * @return this
+     * @throws IllegalArgumentException if it is empty
+     */
+    public Command user(String name) {
+        if (name.isEmpty()) {
+            throw new IllegalArgumentException("a user without a name; give one, or leave it to the sandbox");
+        }
+        user = new CommandUser.Named(name);
         return this;
     }
 
@@ -142,7 +159,7 @@ public final class Command {
     }
 
     private CommandOrder order() {
-        return new CommandOrder(arguments, defaults.environmentWith(environment, uid), directory, uid, gid);
+        return new CommandOrder(arguments, defaults.environmentWith(environment, user), directory, user);
     }
 
     /**

@@ -23,7 +23,7 @@ import java.util.List;
  * }
  *
  * <p>The guest is booted once, when the sandbox is built; {@link #restore()} and {@link #copy()} go on from a snapshot of that moment. Its root is read only,
- * with a writable layer in the guest's memory; it has no network unless the builder is given one. Commands run as root unless told otherwise, each in a session
+ * with a writable layer in the guest's memory; it has no network unless the builder is given one. Commands run as root, or as a container image's user, each in a session
  * of its own, and what they leave behind, files and processes, is there for the next.
  *
  * <p>Limits are kept by the host for each call, which is a command or a copy. Several calls may run at the same time; their processor time counts for each

@@ -15,7 +15,7 @@ final class Agent {
 
     static final int READY_PORT = 1024;
 
-    static final int VERSION = 2;
+    static final int VERSION = 3;
 
     /** Twice what the kernel's generator has (Linux, drivers/char/random.c). */
     private static final int ENTROPY = 64;

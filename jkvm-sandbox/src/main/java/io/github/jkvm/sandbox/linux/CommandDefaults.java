@@ -10,8 +10,9 @@ import java.util.Optional;
  *
  * @param environment variables
  * @param directory where commands begin
+ * @param user who runs them
  */
-public record CommandDefaults(Map<String, String> environment, String directory) {
+public record CommandDefaults(Map<String, String> environment, String directory, CommandUser user) {
     private static final String PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
     /** Copies the map. */
@@ -32,19 +33,25 @@ public record CommandDefaults(Map<String, String> environment, String directory)
         image.ifPresent(config -> all.putAll(config.environment()));
         all.putAll(environment);
         String directory = image.map(ImageConfig::workingDirectory).orElse("");
-        return new CommandDefaults(all, directory.startsWith("/") ? directory : "/");
+        CommandUser user = image.map(ImageConfig::user)
+                .filter(name -> !name.isEmpty())
+                .<CommandUser>map(CommandUser.Named::new)
+                .orElse(CommandUser.ROOT);
+        return new CommandDefaults(all, directory.startsWith("/") ? directory : "/", user);
     }
 
     /**
      * Returns the environment of a command.
      *
      * @param own its own variables
-     * @param uid its user
+     * @param who its user, of whose home the guest knows if it is known by name
      * @return all variables
      */
-    public Map<String, String> environmentWith(Map<String, String> own, int uid) {
+    public Map<String, String> environmentWith(Map<String, String> own, CommandUser who) {
         Map<String, String> all = new LinkedHashMap<>();
-        all.put("HOME", uid == 0 ? "/root" : "/");
+        if (who instanceof CommandUser.Numbers(int uid, int gid)) {
+            all.put("HOME", uid == 0 ? "/root" : "/");
+        }
         all.putAll(environment);
         all.putAll(own);
         return all;

@@ -10,11 +10,10 @@ import java.util.Map;
  * @param arguments the program and its arguments
  * @param environment all of the command's environment
  * @param directory where it begins
- * @param uid the user's number
- * @param gid the group's number
+ * @param user who runs it
  */
 public record CommandOrder(
-        List<String> arguments, Map<String, String> environment, String directory, int uid, int gid) {
+        List<String> arguments, Map<String, String> environment, String directory, CommandUser user) {
     /** Most arguments and most variables: the agent's limit. */
     public static final int MOST_STRINGS = 8192;
 
@@ -41,6 +40,9 @@ public record CommandOrder(
             bytes(name + "=" + value);
         });
         GuestPath.check(directory);
+        if (user instanceof CommandUser.Named named) {
+            bytes(named.text());
+        }
     }
 
     private static byte[] bytes(String text) {
@@ -57,7 +59,11 @@ public record CommandOrder(
         arguments.forEach(argument -> connection.send(FrameType.ARGUMENT, bytes(argument)));
         environment.forEach((name, value) -> connection.send(FrameType.VARIABLE, bytes(name + "=" + value)));
         connection.send(FrameType.DIRECTORY, bytes(directory));
-        connection.send(FrameType.USER, out -> out.putInt(uid).putInt(gid));
+        switch (user) {
+            case CommandUser.Numbers(int uid, int gid) ->
+                connection.send(FrameType.USER, out -> out.putInt(uid).putInt(gid));
+            case CommandUser.Named(String text) -> connection.send(FrameType.NAMED, bytes(text));
+        }
         connection.send(FrameType.EXECUTE);
     }
 }

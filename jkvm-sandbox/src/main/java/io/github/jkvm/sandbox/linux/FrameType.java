@@ -9,6 +9,7 @@ enum FrameType {
     VARIABLE('V'),
     DIRECTORY('D'),
     USER('U'),
+    NAMED('M'),
     EXECUTE('X'),
     PUT('P'),
     GET('G'),

@@ -37,9 +37,7 @@ class AgentCommandTest {
     private static final Limits LIMITS = Limits.DEFAULT.withDeadline(Duration.ofMinutes(4));
 
     /** Those of this process, which may be no one that could become someone else. */
-    private static final int UID = own("unix:uid");
-
-    private static final int GID = own("unix:gid");
+    private static final CommandUser OWN = new CommandUser.Numbers(own("unix:uid"), own("unix:gid"));
 
     @TempDir
     private Path folder;
@@ -69,7 +67,7 @@ class AgentCommandTest {
 
     private static CommandOrder shell(String script) {
         return new CommandOrder(
-                List.of("sh", "-c", script), Map.of("PATH", "/usr/bin:/bin", "GREETING", "good day"), "/", UID, GID);
+                List.of("sh", "-c", script), Map.of("PATH", "/usr/bin:/bin", "GREETING", "good day"), "/", OWN);
     }
 
     private record Result(CommandProcess.Ending ending, String output, String errors) {}
@@ -145,27 +143,64 @@ class AgentCommandTest {
 
     @Test
     void tellsWhatCannotBeRun() throws IOException {
-        var order = new CommandOrder(List.of("/no/such"), Map.of(), "/", UID, GID);
+        var order = new CommandOrder(List.of("/no/such"), Map.of(), "/", OWN);
         assertThatExceptionOfType(SandboxException.class)
                 .isThrownBy(() -> CommandProcess.start(calls, LIMITS, order, new PipedOutput(), new PipedOutput()))
                 .withMessage("can't run /no/such: No such file or directory");
-        var lost = new CommandOrder(List.of("true"), Map.of("PATH", "/bin"), "/no/such", UID, GID);
+        var lost = new CommandOrder(List.of("true"), Map.of("PATH", "/bin"), "/no/such", OWN);
         assertThatExceptionOfType(SandboxException.class)
                 .isThrownBy(() -> CommandProcess.start(calls, LIMITS, lost, new PipedOutput(), new PipedOutput()))
                 .withMessage("can't change to the directory for true: No such file or directory");
         assertThat(run("echo still there").output()).isEqualTo("still there\n");
     }
 
+    private String outputAs(String user, String script, Map<String, String> environment) throws IOException {
+        var output = new ByteArrayOutputStream();
+        var order = new CommandOrder(List.of("/bin/sh", "-c", script), environment, "/", new CommandUser.Named(user));
+        try (CommandProcess process =
+                CommandProcess.start(calls, LIMITS, order, new HandedOutput(output), new HandedOutput(output))) {
+            process.input().close();
+            assertThat(process.pump().number()).isZero();
+            return output.toString(StandardCharsets.UTF_8);
+        }
+    }
+
+    /** This process's user, who may be no one that could become someone else. */
+    @Test
+    void runsAsAUserThatIsKnownByName() throws IOException {
+        int uid = own("unix:uid");
+        String name = System.getProperty("user.name");
+        String script = "/usr/bin/id -u; echo $HOME";
+        String expected = uid + "\n" + System.getProperty("user.home") + "\n";
+        assertThat(outputAs(name, script, Map.of())).isEqualTo(expected);
+        assertThat(outputAs(String.valueOf(uid), script, Map.of())).isEqualTo(expected);
+        assertThat(outputAs(name, script, Map.of("HOME", "/elsewhere"))).isEqualTo(uid + "\n/elsewhere\n");
+        int gid = own("unix:gid");
+        assertThat(outputAs(uid + ":" + gid, "/usr/bin/id -g", Map.of())).isEqualTo(gid + "\n");
+    }
+
+    @Test
+    void tellsOfUsersAndGroupsThatThereAreNot() {
+        for (String user : List.of("no-such-user", "0:no-such-group", "4294967295", ":0", "-1", "1x")) {
+            assertThatExceptionOfType(SandboxException.class)
+                    .isThrownBy(() -> outputAs(user, "true", Map.of()))
+                    .withMessage("the root has no user or group '" + user + "'");
+        }
+        assertThat(calls.state()).isEqualTo(SandboxState.READY);
+    }
+
     @Test
     void refusesWhatLinuxTakesNot() {
-        assertThatIllegalArgumentException().isThrownBy(() -> new CommandOrder(List.of("a\0b"), Map.of(), "/", 0, 0));
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> new CommandOrder(List.of("a"), Map.of("=", "b"), "/", 0, 0));
-        assertThatIllegalArgumentException().isThrownBy(() -> new CommandOrder(List.of(), Map.of(), "/", 0, 0));
+                .isThrownBy(() -> new CommandOrder(List.of("a\0b"), Map.of(), "/", CommandUser.ROOT));
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> new CommandOrder(List.of("a"), Map.of(), "relative", 0, 0));
+                .isThrownBy(() -> new CommandOrder(List.of("a"), Map.of("=", "b"), "/", CommandUser.ROOT));
         assertThatIllegalArgumentException()
-                .isThrownBy(() -> new CommandOrder(List.of("x".repeat(200_000)), Map.of(), "/", 0, 0));
+                .isThrownBy(() -> new CommandOrder(List.of(), Map.of(), "/", CommandUser.ROOT));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new CommandOrder(List.of("a"), Map.of(), "relative", CommandUser.ROOT));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new CommandOrder(List.of("x".repeat(200_000)), Map.of(), "/", CommandUser.ROOT));
     }
 
     @Test

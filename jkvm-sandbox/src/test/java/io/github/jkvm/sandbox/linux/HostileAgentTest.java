@@ -30,7 +30,7 @@ import org.junit.jupiter.api.Test;
 
 /** An agent that is none: whoever is root in a guest can be behind it. */
 class HostileAgentTest {
-    private static final CommandOrder ORDER = new CommandOrder(List.of("x"), Map.of(), "/", 0, 0);
+    private static final CommandOrder ORDER = new CommandOrder(List.of("x"), Map.of(), "/", CommandUser.ROOT);
 
     /** Says what it was told to, whatever it is asked. */
     private static final class Recording implements ByteChannel {
