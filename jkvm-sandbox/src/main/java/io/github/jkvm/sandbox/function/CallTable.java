@@ -37,7 +37,9 @@ public final class CallTable implements AutoCloseable {
     private final Call[] free;
     private final Patrol patrol = new Patrol(this::look);
     private int freeCount;
-    private SandboxState state = SandboxState.READY;
+    /** Changed under the lock; read without it too, which who restores the guest may hold for long. */
+    private volatile SandboxState state = SandboxState.READY;
+
     private String whyPoisoned = "";
 
     /** Somebody wants all processors idle: nobody else gets one. */
@@ -227,16 +229,15 @@ public final class CallTable implements AutoCloseable {
      * @return the state
      */
     public SandboxState state() {
-        lock.lock();
-        try {
-            return state;
-        } finally {
-            lock.unlock();
-        }
+        return state;
     }
 
     /** Ends all calls that run; see {@link io.github.jkvm.sandbox.Sandbox#cancel}. */
     public void cancel() {
+        if (state != SandboxState.READY) {
+            // Calls that there are end by themselves.
+            return;
+        }
         lock.lock();
         try {
             if (freeCount < calls.length && state == SandboxState.READY) {

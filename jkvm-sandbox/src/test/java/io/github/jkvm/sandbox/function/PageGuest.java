@@ -21,6 +21,9 @@ final class PageGuest implements FunctionGuest {
     private boolean interrupted;
     private boolean closed;
 
+    /** What else is done when it is restored. */
+    private Runnable duringRestore = () -> {};
+
     PageGuest(int bytes, GuestInterface functions, Function<PageGuest, Stop> program) {
         this.page = MemorySegment.ofArray(new long[bytes / Long.BYTES]);
         this.functions = functions;
@@ -102,8 +105,13 @@ final class PageGuest implements FunctionGuest {
         interrupted = true;
     }
 
+    void duringRestore(Runnable action) {
+        duringRestore = action;
+    }
+
     @Override
     public void restore() {
+        duringRestore.run();
         page.fill((byte) 0);
         CallPage.prepare(page, ADDRESS, ADDRESS);
     }
