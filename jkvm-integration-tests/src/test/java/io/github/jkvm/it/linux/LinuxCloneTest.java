@@ -60,6 +60,10 @@ class LinuxCloneTest {
             }
             assertThat(random).as("random numbers").hasSize(CLONES);
             assertThat(generations).as("generation ids").hasSize(CLONES).doesNotContain(generation(origin));
+            // None has ended while others were asked.
+            for (LinuxMachine clone : clones) {
+                assertThat(clone.run("echo alive", LIMIT)).isEqualTo("alive");
+            }
         } finally {
             clones.forEach(LinuxMachine::close);
         }
