@@ -20,6 +20,14 @@ final class ConnectionTable {
         return (long) hostPort << Integer.SIZE | (guestPort & 0xFFFF_FFFFL);
     }
 
+    static int hostPort(long key) {
+        return (int) (key >>> Integer.SIZE);
+    }
+
+    static int guestPort(long key) {
+        return (int) key;
+    }
+
     int count() {
         return count;
     }
@@ -65,6 +73,14 @@ final class ConnectionTable {
             entries[next] = null;
             count--;
             add(moved);
+        }
+    }
+
+    void forEach(Consumer<Connection> each) {
+        for (Connection connection : entries) {
+            if (connection != null) {
+                each.accept(connection);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 package io.github.jkvm.virtio.vsock;
 
+import io.github.jkvm.DeviceState;
 import io.github.jkvm.virtio.Counter;
 import io.github.jkvm.virtio.DeviceQueue;
 import io.github.jkvm.virtio.queue.ChainReader;
@@ -9,8 +10,10 @@ import io.github.jkvm.virtio.vsock.Connection.State;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.SocketException;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Queue;
 import java.util.function.Function;
 
@@ -23,6 +26,11 @@ import java.util.function.Function;
 final class Connections {
     /** How many bytes are moved before other devices of the loop get their turn. */
     private static final long TURN = 1 << 20;
+
+    /** The name of what is saved. */
+    private static final String STATE = "connections";
+
+    private static final int MOST_SAVED = VsockBuilder.MOST_CONNECTIONS + ResetReplies.CAPACITY;
 
     /** What a packet counts beside its bytes. */
     private static final long PACKET_COST = 1024;
@@ -232,7 +240,11 @@ final class Connections {
     }
 
     private void reply(int hostPort, int guestPort, int type) {
-        if (!replies.add(hostPort, guestPort, type)) {
+        reply(device.guestCid(), hostPort, guestPort, type);
+    }
+
+    private void reply(long guestCid, int hostPort, int guestPort, int type) {
+        if (!replies.add(guestCid, hostPort, guestPort, type)) {
             resetsDropped.increment();
         }
     }
@@ -294,7 +306,6 @@ final class Connections {
     /** Puts the next packet into a buffer; returns the length of what it carries. */
     private int put(ChainWriter writer) {
         ownHeader.sourceCid = VsockDevice.HOST_CID;
-        ownHeader.destinationCid = device.guestCid();
         if (!replies.isEmpty()) {
             replies.take(ownHeader);
             ownHeader.write(writer);
@@ -302,6 +313,7 @@ final class Connections {
         }
         Connection connection = ready.remove();
         connection.setQueued(false);
+        ownHeader.destinationCid = device.guestCid();
         connection.next(ownHeader, writer.remaining() - PacketHeader.BYTES);
         ownHeader.write(writer);
         int length = ownHeader.length;
@@ -311,6 +323,37 @@ final class Connections {
         }
         enqueue(connection);
         return length;
+    }
+
+    /** Saves which connections the guest knows of, or is still to be told the end of: after a restore it is told the end of each. */
+    synchronized void save(DeviceState state) {
+        ByteBuffer keys = ByteBuffer.allocate((table.count() + replies.count()) * Long.BYTES);
+        table.forEach(connection -> {
+            if (connection.guestKnows()) {
+                keys.putLong(connection.key());
+            }
+        });
+        replies.forEach(keys::putLong);
+        state.putBytes(STATE, Arrays.copyOf(keys.array(), keys.position()));
+    }
+
+    /**
+     * Ends all connections, and tells a restored guest the end of those it knows of: in the receive queue, behind what the guest may find there of
+     * them, such as the answer to a request.
+     *
+     * @param savedCid the guest's address when it was saved, by which it still knows them
+     */
+    synchronized void restore(DeviceState state, long savedCid) {
+        ByteBuffer keys = ByteBuffer.wrap(state.bytes(STATE, MOST_SAVED * Long.BYTES));
+        if (keys.remaining() % Long.BYTES != 0) {
+            throw new IllegalArgumentException("state entry '" + STATE + "' has " + keys.remaining()
+                    + " bytes; it must have a multiple of " + Long.BYTES);
+        }
+        endAll("the machine was restored to a saved state");
+        while (device.isLive() && keys.hasRemaining()) {
+            long key = keys.getLong();
+            reply(savedCid, ConnectionTable.hostPort(key), ConnectionTable.guestPort(key), PacketHeader.TYPE_STREAM);
+        }
     }
 
     /** Ends all connections. */

@@ -39,7 +39,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>All connections are served by the machine's event loop. Each has two buffers of a fixed size, and there is a limit on their number: the guest
  * can't make the host use more. A guest that sends more than it was told there is room for loses the connection. Connections do not outlast a
- * reset of the device or a restore of a saved state: then their channels end, and the guest is told to drop its own.
+ * reset of the device or a restore of a saved state: then their channels end, and the guest is told the end of each. A guest that is restored with
+ * another address is told to read it, upon which it drops all connections it has at that moment (virtio 1.2, 5.10.6.7).
  *
  * <p>Counters: {@code bytesFromGuest}, {@code bytesToGuest}, {@code connections} made either way, those {@code refused}, {@code badPackets} that
  * no driver should send, {@code shortBuffers} without room for a header, {@code resetsDropped} that the guest gave no buffers for.
@@ -334,16 +335,24 @@ public final class VsockDevice extends VirtioDevice {
         connections.endAll("the guest has reset the device");
     }
 
-    /** Nothing of a connection is saved: the other end of each is not. */
+    /** Of a connection no more is saved than that the guest knows of it: the other end is not saved. */
     @Override
-    protected void save(DeviceState state) {}
+    protected void save(DeviceState state) {
+        connections.save(state);
+        state.putNumber("nextPort", ephemeral.get());
+    }
 
     @Override
     protected void restore(DeviceState state) {
-        connections.endAll("the machine was restored to a saved state");
-        // A clone may have another address than the machine that was saved.
+        long savedCid = config().get(0, Long.BYTES);
+        connections.restore(state, savedCid);
+        // The guest's programs may still hold the ends of old connections, whose ports a new one must not have.
+        ephemeral.set((int) state.number("nextPort", Integer.MIN_VALUE, Integer.MAX_VALUE));
+        // A clone may have another address than the machine that was saved. Only then the guest is to take notice of
+        // it; one that keeps its address
+        // could do so late, and drop connections that were made meanwhile.
         config().setLong(0, guestCid);
-        resetDue = isActive();
+        resetDue = isActive() && savedCid != guestCid;
     }
 
     @Override

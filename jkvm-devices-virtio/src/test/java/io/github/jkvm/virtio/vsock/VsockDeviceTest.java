@@ -11,7 +11,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.tuple;
 
+import io.github.jkvm.DeviceState;
 import io.github.jkvm.testkit.virtio.Buffer;
 import io.github.jkvm.testkit.virtio.Used;
 import io.github.jkvm.virtio.queue.RingFormat;
@@ -27,7 +29,6 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
-import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -81,6 +82,13 @@ final class VsockDeviceTest {
         driver.send(REQUEST, PORT, GUEST_PORT);
         assertThat(driver.packets()).singleElement().matches(packet -> packet.operation() == RESPONSE);
         return listener.accept(PATIENCE);
+    }
+
+    /** A connection that the program has made. */
+    private static VsockChannel connected(VsockDevice device, VsockDriver driver) throws Exception {
+        FutureTask<VsockChannel> connecting = async(() -> device.connect(22, PATIENCE));
+        driver.send(RESPONSE, driver.await(REQUEST).hostPort(), 22);
+        return get(connecting, driver);
     }
 
     @Test
@@ -385,7 +393,7 @@ final class VsockDeviceTest {
     }
 
     @Test
-    void wakesAReaderWhoseChannelIsClosedOrThreadInterrupted() throws Exception {
+    void wakesAReaderWhoseChannelIsClosed() throws Exception {
         VsockDevice device = device();
         VsockDriver driver = VsockDriver.start(device, format);
         driver.give(8);
@@ -395,17 +403,34 @@ final class VsockDeviceTest {
         assertThatExceptionOfType(ExecutionException.class)
                 .isThrownBy(() -> reading.get(20, TimeUnit.SECONDS))
                 .withCauseInstanceOf(ClosedChannelException.class);
+    }
 
-        driver.send(RST, PORT, GUEST_PORT);
-        driver.send(REQUEST, PORT, 2);
-        VsockChannel other = Objects.requireNonNull(device.listenerOn(PORT)).accept(PATIENCE);
-        var task = new FutureTask<>(() -> other.read(ByteBuffer.allocate(1)));
-        Thread reader = Thread.ofPlatform().daemon().start(task);
-        reader.interrupt();
-        assertThatExceptionOfType(ExecutionException.class)
-                .isThrownBy(() -> task.get(20, TimeUnit.SECONDS))
-                .withCauseInstanceOf(ClosedByInterruptException.class);
-        assertThat(other.isOpen()).isFalse();
+    @Test
+    void wakesAReaderThatIsInterruptedAtWhateverPointAndClosesItsChannel() throws Exception {
+        VsockDevice device = device();
+        VsockDriver driver = VsockDriver.start(device, format);
+        driver.give(8);
+        VsockListener listener = device.listen(PORT);
+        for (int port = 1; port <= 200; port++) {
+            driver.send(REQUEST, PORT, port);
+            VsockChannel channel = listener.accept(PATIENCE);
+            var task = new FutureTask<>(() -> channel.read(ByteBuffer.allocate(1)));
+            Thread reader = Thread.ofPlatform().daemon().start(task);
+            if (port % 2 == 0) {
+                while (reader.getState() != Thread.State.WAITING) {
+                    Thread.onSpinWait();
+                }
+            }
+            reader.interrupt();
+            // java.nio.channels.InterruptibleChannel: "the channel will be closed, the blocked thread will receive a
+            // ClosedByInterruptException".
+            assertThatExceptionOfType(ExecutionException.class)
+                    .isThrownBy(() -> task.get(20, TimeUnit.SECONDS))
+                    .withCauseInstanceOf(ClosedByInterruptException.class);
+            assertThat(channel.isOpen()).isFalse();
+            driver.send(RST, PORT, port);
+            driver.guest.run();
+        }
     }
 
     @Test
@@ -468,7 +493,7 @@ final class VsockDeviceTest {
     }
 
     @Test
-    void tellsARestoredGuestToDropItsConnections() throws Exception {
+    void tellsARestoredGuestWithAnotherAddressToDropItsConnections() throws Exception {
         VsockDevice device = device();
         VsockDriver driver = VsockDriver.start(device, format);
         driver.give(8);
@@ -481,6 +506,10 @@ final class VsockDeviceTest {
 
         VsockDevice other = VsockDevice.builder("vsock0", 9).build();
         VsockDriver moved = driver.movedInto(other, driver.guest.save());
+        // By the address that it still has.
+        assertThat(moved.packets())
+                .extracting(Packet::operation, Packet::hostPort, Packet::guestPort)
+                .containsExactly(tuple(RST, (long) PORT, (long) GUEST_PORT));
         // Virtio 1.2, 5.10.6.7: after a migration the device sends VIRTIO_VSOCK_EVENT_TRANSPORT_RESET, and the driver
         // reads its CID again.
         Used used = moved.guest.await(2, head);
@@ -488,6 +517,74 @@ final class VsockDeviceTest {
         assertThat(moved.guest.memory().readInt(event.address())).isZero();
         assertThat(moved.guest.config(0, 8)).isEqualTo(9);
         assertThat(driver.guest.needsReset()).isFalse();
+    }
+
+    /** An event that takes effect late would end connections that the guest has made since. */
+    @Test
+    void leavesTheEventToGuestsWithAnotherAddress() throws Exception {
+        VsockDriver driver = VsockDriver.start(device(), format);
+        driver.give(8);
+        driver.guest.queue(2).add(driver.guest.buffers().writable(4));
+        driver.guest.kick(2);
+        VsockDevice other = device();
+        VsockDriver moved = driver.movedInto(other, driver.guest.save());
+        accepted(other, moved);
+        assertThat(moved.guest.queue(2).takeUsed()).isEmpty();
+    }
+
+    @Test
+    void tellsARestoredGuestTheEndOfWhatItFindsInItsReceiveQueue() throws Exception {
+        VsockDevice device = device();
+        VsockDriver driver = VsockDriver.start(device, format);
+        driver.give(8);
+        device.listen(PORT);
+        driver.send(REQUEST, PORT, GUEST_PORT);
+        // The answer is there when the guest is saved, and not read yet. The guest then takes the connection for made,
+        // so that the end must come
+        // behind the answer.
+        driver.guest.run();
+        VsockDriver moved = driver.movedInto(device(), driver.guest.save());
+        assertThat(moved.packets())
+                .extracting(Packet::operation, Packet::hostPort, Packet::guestPort)
+                .containsExactly(
+                        tuple(RESPONSE, (long) PORT, (long) GUEST_PORT), tuple(RST, (long) PORT, (long) GUEST_PORT));
+    }
+
+    @Test
+    void tellsARestoredGuestTheEndsThatItHadNoBuffersFor() throws Exception {
+        VsockDevice device = device();
+        VsockDriver driver = VsockDriver.start(device, format);
+        driver.send(REQUEST, 1, 10);
+        driver.send(RW, 2, 20, 0, "to nobody");
+        VsockDevice other = device();
+        VsockDriver moved = driver.movedInto(other, driver.guest.save());
+        moved.give(8);
+        assertThat(moved.packets())
+                .extracting(Packet::operation, Packet::hostPort, Packet::guestPort)
+                .containsExactly(tuple(RST, 1L, 10L), tuple(RST, 2L, 20L));
+    }
+
+    @Test
+    void connectsToARestoredGuestFromPortsThatItsConnectionsHaveNotHad() throws Exception {
+        VsockDevice device = device();
+        VsockDriver driver = VsockDriver.start(device, format);
+        driver.give(8);
+        long first = connected(device, driver).hostPort();
+        VsockDevice other = device();
+        VsockDriver moved = driver.movedInto(other, driver.guest.save());
+        assertThat(connected(other, moved).hostPort()).isNotEqualTo(first);
+    }
+
+    @Test
+    void refusesASavedStateWhoseConnectionsMakeNoSense() {
+        VsockDriver driver = VsockDriver.start(device(), format);
+        for (int length : new int[] {7, 9, 1 << 20}) {
+            DeviceState state = driver.guest.save();
+            state.putBytes("connections", new byte[length]);
+            assertThatIllegalArgumentException()
+                    .isThrownBy(() -> driver.movedInto(device(), state))
+                    .withMessageContaining("'connections' has " + length + " bytes");
+        }
     }
 
     @Test

@@ -61,8 +61,11 @@ final class VsockDriver {
         return new VsockDriver(Guests.start(device, format));
     }
 
+    /** Goes on with another device, as the driver of a guest does that is restored. */
     VsockDriver movedInto(VsockDevice device, DeviceState state) {
-        return new VsockDriver(Guests.restoreInto(guest, device, state));
+        var moved = new VsockDriver(Guests.restoreInto(guest, device, state));
+        moved.given.putAll(given);
+        return moved;
     }
 
     /** Gives the device buffers for packets. */
