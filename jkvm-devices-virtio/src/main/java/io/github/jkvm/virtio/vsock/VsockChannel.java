@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.spi.AbstractInterruptibleChannel;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
@@ -59,6 +58,7 @@ public final class VsockChannel extends AbstractInterruptibleChannel implements 
      * @param target where they go
      * @return how many were read; -1 once the guest has ended its direction, or the connection, and all is read
      * @throws java.net.SocketTimeoutException if there are none within the timeout
+     * @throws java.nio.channels.ClosedByInterruptException if the thread is interrupted, before or meanwhile
      * @throws java.nio.channels.ClosedChannelException if the channel is closed, before or meanwhile
      */
     @Override
@@ -67,13 +67,13 @@ public final class VsockChannel extends AbstractInterruptibleChannel implements 
             return 0;
         }
         boolean done = false;
-        int count;
+        int count = 0;
         begin();
         try {
             count = connection.fromGuest().read(MemorySegment.ofBuffer(target), timeout);
             done = true;
         } catch (InterruptedException e) {
-            throw interrupted(e);
+            closeInterrupted();
         } finally {
             end(done);
         }
@@ -90,6 +90,7 @@ public final class VsockChannel extends AbstractInterruptibleChannel implements 
      * @param source the bytes; after an exception, its position tells how many were written
      * @return how many there were
      * @throws java.net.SocketTimeoutException if there is no room for even one within the timeout
+     * @throws java.nio.channels.ClosedByInterruptException if the thread is interrupted, before or meanwhile
      * @throws java.nio.channels.ClosedChannelException if the channel or its output is closed, before or meanwhile
      * @throws IOException if the guest has ended the connection or takes no more bytes
      */
@@ -105,19 +106,20 @@ public final class VsockChannel extends AbstractInterruptibleChannel implements 
             }
             done = true;
         } catch (InterruptedException e) {
-            throw interrupted(e);
+            closeInterrupted();
         } finally {
             end(done);
         }
         return total;
     }
 
-    private ClosedByInterruptException interrupted(InterruptedException cause) throws IOException {
+    /**
+     * Closes the channel in a thread whose waiting was interrupted. The one who interrupts does so as well, but may not have come to it yet; {@link #end}
+     * throws {@link java.nio.channels.ClosedByInterruptException} only if it was done by {@link #begin} or by that one.
+     */
+    private void closeInterrupted() {
         Thread.currentThread().interrupt();
-        close();
-        var e = new ClosedByInterruptException();
-        e.initCause(cause);
-        return e;
+        begin();
     }
 
     /** Ends the stream to the guest, after what was written. Reading goes on. */
