@@ -99,11 +99,26 @@ class AgentTest {
             List<ProcessHandle> all = Stream.concat(agent.descendants(), Stream.of(agent.toHandle()))
                     .toList();
             all.forEach(ProcessHandle::destroyForcibly);
-            all.forEach(process -> process.onExit().join());
+            for (ProcessHandle process : all) {
+                while (runs(process)) {
+                    Thread.onSpinWait();
+                }
+            }
             // One that began meanwhile may still write there, until the folder is gone.
             while (Files.exists(folder.resolve("run"))) {
                 deleteRun();
             }
+        }
+    }
+
+    /** Whether a process still runs: one that has ended counts as alive until its parent notices, which may take seconds. */
+    private static boolean runs(ProcessHandle process) {
+        try {
+            // proc(5), /proc/pid/stat: the state is what comes after the name in parentheses, Z for a zombie.
+            String line = Files.readString(Path.of("/proc", Long.toString(process.pid()), "stat"));
+            return line.charAt(line.lastIndexOf(')') + 2) != 'Z';
+        } catch (IOException gone) {
+            return false;
         }
     }
 
