@@ -49,7 +49,7 @@ class DeviceSnapshotTest {
                 var services = new EchoServices(after)) {
             assertThat(services).isNotNull();
             // The connection has ended, and the guest knows.
-            guest.run("until [ -e /tmp/ended ]; do sleep 0.1; done");
+            awaitEnd(guest);
             guest.run("ip link set dev eth0 address " + after.net.macAddress());
             use(guest);
             assertThat(guest.run("cat /share/file")).isEqualTo("first");
@@ -59,6 +59,17 @@ class DeviceSnapshotTest {
             for (VirtioDevice device : after.devices()) {
                 assertThat(device.counters()).as(device.name()).containsEntry("queueFaults", 0L);
             }
+        }
+    }
+
+    private static void awaitEnd(LinuxMachine guest) throws InterruptedException {
+        try {
+            guest.run("until [ -e /tmp/ended ]; do sleep 0.1; done");
+        } catch (AssertionError e) {
+            // Whether its timers stand still, or its end of the connection is open.
+            e.addSuppressed(new AssertionError(guest.run(
+                    "cat /proc/uptime; ls /tmp; ps; grep -e LOC: -e virtio /proc/interrupts; cat /proc/timer_list")));
+            throw e;
         }
     }
 
